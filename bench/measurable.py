@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
 
 from tare.results.said import joined
 from tare.runners.errors import TareError
@@ -36,8 +37,7 @@ class Unsuitable(TareError):
         self.reason, self.remedy, self.lasting = reason, remedy, lasting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrowdSettings:
+class CrowdSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of experiments with many places at once."""
 
     memory_budget_bytes: int | None = None
@@ -46,12 +46,11 @@ class CrowdSettings:
     """Idle places that the density ramp opens at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """Limits and settings an experiment checks before it is admitted."""
 
     limits: Limits
-    crowd: CrowdSettings = field(default_factory=CrowdSettings)
+    crowd: CrowdSettings = msgspec.field(default_factory=CrowdSettings)
     image: str = ""
     """The image made elsewhere that the run measures in, as ``--image`` names it. Empty: the suite's own."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +34,7 @@ RunnerKind = Literal["host", "container", "engine", "guest", ""]
 """Kind of place that a runner makes, as its registry has it; empty: not known, as for imported runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerStyle:
+class RunnerStyle(msgspec.Struct, frozen=True):
     """Hold the colour of a runner, its kind, and the order of its variants."""
 
     color: str
@@ -45,8 +45,7 @@ class RunnerStyle:
     kind: RunnerKind = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportInput:
+class ReportInput(msgspec.Struct, frozen=True):
     """Hold all that a report is built from; everything in :mod:`tare.reports` is a function of it."""
 
     manifest: Manifest
@@ -55,9 +54,9 @@ class ReportInput:
     """Comparisons of the run's runners with its base, in any order."""
     problems: tuple[Problem, ...] = ()
     """Defects of the result file, such as truncated lines and duplicates."""
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     """Name → file or folder that the page links to by relative path: raw data, exports, profiles."""
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     """Workload → the parameters that :func:`tare.reports.summaries.run.plain_names` removed from its label."""
     calibration: Calibration | None = None
     """Error rates of the judgement on the run's host class; ``None`` if they were not measured."""
@@ -65,12 +64,11 @@ class ReportInput:
     """Cost that each rung of the isolation ladder adds; empty if the run did not measure the ladder."""
     counts: CountsCompared | None = None
     """The versions of a command compared by their instructions; ``None`` if these were not counted."""
-    styles: Mapping[str, RunnerStyle] = field(default_factory=dict)
+    styles: Mapping[str, RunnerStyle] = msgspec.field(default_factory=dict)
     """Runner, without variant → its style, in display order; runners that are missing here follow by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportPaths:
+class ReportPaths(msgspec.Struct, frozen=True):
     """Name the files of a written report."""
 
     index: Path

@@ -6,7 +6,6 @@ is loaded while measuring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -16,8 +15,7 @@ ProbeEnd = Literal["refused", "killed", "held", "not tried"]
 it was killed. ``held``: nothing stopped it. ``not tried``: ``why`` has the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Limits of every place of a run; each runner applies them in its own way. ``Manifest.context`` has them."""
 
     cpus: int

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import itertools
 import platform
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.environment import HostFacts
 from tare.results.said import say

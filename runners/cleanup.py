@@ -12,9 +12,11 @@ import signal
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.results.scratch import dead_folders, taken
@@ -50,8 +52,7 @@ _KILL_SECONDS = 5.0
 """Time limit for killed processes to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(msgspec.Struct, frozen=True):
     """Everything that a dead run left on this host."""
 
     owner: Owner

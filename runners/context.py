@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import msgspec
 
 from tare.runners.undoing import UndoLog
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from tare.runners.settings import RunnerSettings
 
 
-@dataclass(frozen=True, slots=True)
-class RunContext:
+class RunContext(msgspec.Struct, frozen=True):
     """The part of a run that its runners work with."""
 
     run: str
@@ -33,12 +33,11 @@ class RunContext:
     launcher: Launcher
     offline: bool = False
     """Fetch nothing."""
-    undo_log: UndoLog = field(default_factory=UndoLog)
+    undo_log: UndoLog = msgspec.field(default_factory=UndoLog)
     """Takes failures of clean-up. A runner's :meth:`Runner.close` may raise; what a place leaves is noted here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supplies:
+class Supplies(msgspec.Struct, frozen=True):
     """Everything that a runner may be made from. Every row of the registry names a function that takes it."""
 
     context: RunContext

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
+
+import msgspec
 
 from tare.results.said import say
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(msgspec.Struct, frozen=True):
     """One thing that a package adds."""
 
     origin: str
@@ -29,8 +29,7 @@ class Addition:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(msgspec.Struct, frozen=True):
     """Everything that packages add to a group."""
 
     found: tuple[Addition, ...] = ()

@@ -6,8 +6,9 @@ kind of place is one module. :mod:`tare.runners.fake` has the deterministic runn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+import msgspec
 
 from tare.results.environment import Limits
 from tare.results.nearest import did_you_mean
@@ -47,8 +48,7 @@ SERVICE_OUTPUT_BYTES = 32 << 10
 """Bytes to keep of each stream of a service, so that both fit into every kind of channel while nobody reads it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CountedEvent:
+class CountedEvent(msgspec.Struct, frozen=True):
     """Event that the kernel can count for a job and its children; see perf_event_open(2)."""
 
     type: int
@@ -63,15 +63,14 @@ INSTRUCTIONS = CountedEvent(0, 1)
 """Instructions in user mode, counted by the processor (PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One execution of a program in a place.
 
     An empty ``argv`` is the null job: the agent answers it without a new process, so that only the place is measured.
     """
 
     argv: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     directory: str = "/"
     """Working directory, as a path inside the place."""
     stdin: bytes = b""
@@ -82,8 +81,7 @@ class Job:
     """Event to count in the job and all its children, from its program's start on. ``None``: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Resources used by a process and by all descendants it waited for: ``struct rusage`` of wait4(2)."""
 
     user_seconds: float
@@ -115,8 +113,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class HostCpu:
+class HostCpu(msgspec.Struct, frozen=True):
     """CPU time that the host spent on one job, counted from outside its place by the scheduler's exact clocks."""
 
     seconds: float
@@ -132,8 +129,7 @@ class HostCpu:
     cannot be told apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstThread:
+class FirstThread(msgspec.Struct, frozen=True):
     """Scheduler's account of the first thread of a job, read when it had ended (``/proc/PID/schedstat``)."""
 
     cpu_seconds: float
@@ -142,8 +138,7 @@ class FirstThread:
     """Seconds in which it was ready to run and waited for a CPU."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(msgspec.Struct, frozen=True):
     """The result of a job. Times are the host's ``CLOCK_MONOTONIC`` in ns; those of guests are mapped to it."""
 
     exit_code: int | None
@@ -180,8 +175,7 @@ class JobResult:
     """CPU time as seen from outside. ``None`` where nothing outside tells it, and for the only job of a cold start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """A runner's answer to whether it can work here; if not, exactly why, and what would change that."""
 
     ok: bool
@@ -197,13 +191,12 @@ class Probe:
     """Further findings, by kind of runner: versions, the accelerator and why it was chosen; ``None``: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vantage:
+class Vantage(msgspec.Struct, frozen=True):
     """The points from which collectors can observe a place from outside."""
 
     top_pid: int
     """Host pid of the place's top process: the agent, the VMM, or an engine's shim."""
-    cgroups: Mapping[str, Path] = field(default_factory=dict)
+    cgroups: Mapping[str, Path] = msgspec.field(default_factory=dict)
     """v1 controller → folder of the cgroup, and ``unified`` → the v2 folder."""
     agent_pid: int = 0
     """Host pid of the agent; 0 if it is not visible."""
@@ -229,8 +222,7 @@ pair of devices and a bridge. ``tap``: over a guest's card, a tap and a bridge. 
 VMM forwards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Address at which a TCP server in a place is reached from outside."""
 
     address: str
@@ -344,8 +336,7 @@ class Variants(Protocol):
         """Give the one spelling that names and records have of a right variant."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedVariants:
+class NamedVariants(msgspec.Struct, frozen=True):
     """Variants that are a fixed list of names."""
 
     known: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
 
 from tare.runners.errors import Missing
 from tare.runners.model import Probe
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits
 
 
-@dataclass(slots=True)
-class Refusing:
+class Refusing(msgspec.Struct):
     """See :class:`tare.runners.context.Runner`."""
 
     name: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
+
+import msgspec
 
 from tare.results.nearest import nearest, suggested
 from tare.results.record import BASE, CONTROL
@@ -35,8 +36,7 @@ a daemon or a tool that keeps images. ``guest``: a virtual machine.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerRow:
+class RunnerRow(msgspec.Struct, frozen=True):
     """One runner: its name, where its code is, and how reports show it."""
 
     name: str

@@ -5,9 +5,10 @@ The groups are plain values: nothing is looked up on the host until a runner is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - plans are converted from JSON by these annotations
 from typing import Literal
+
+import msgspec
 
 Accel = Literal["auto", "kvm", "tcg"]
 
@@ -15,8 +16,7 @@ KERNEL_SOURCES = ("host", "cloud", "generic")
 """Kernels that can be asked for by a word: the host's own, and the distribution's for clouds or for any hardware."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestSettings:
+class GuestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of guests. Empty and ``None`` leave the choice to the runner."""
 
     kernel: str = ""
@@ -40,8 +40,7 @@ class GuestSettings:
     """Seconds from launch to the agent's first word. ``None``: by accelerator."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubernetesSettings:
+class KubernetesSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the runner ``kubernetes``. The cluster itself is chosen by ``$KUBECONFIG``."""
 
     image: str = ""
@@ -50,9 +49,8 @@ class KubernetesSettings:
     """Socket of the node's containerd on this host. Empty: the usual sockets are tried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerSettings:
+class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that runners are made with, by group."""
 
-    guest: GuestSettings = field(default_factory=GuestSettings)
-    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    guest: GuestSettings = msgspec.field(default_factory=GuestSettings)
+    kubernetes: KubernetesSettings = msgspec.field(default_factory=KubernetesSettings)

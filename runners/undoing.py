@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -21,13 +22,12 @@ def _to_nobody(_line: str) -> None:
     """Tell nobody."""
 
 
-@dataclass(slots=True)
-class UndoLog:
+class UndoLog(msgspec.Struct):
     """Failures of clean-up in one run. They are told and kept, and end nothing."""
 
-    say: Callable[[str], None] = field(default=_to_nobody)
+    say: Callable[[str], None] = msgspec.field(default=_to_nobody)
     """Told of every failure."""
-    failures: list[str] = field(default_factory=list)
+    failures: list[str] = msgspec.field(default_factory=list)
     """What could not be undone, each with the reason, in the order of the failures and without repetition."""
 
     def note(self, what: str, error: Exception) -> None:
@@ -66,8 +66,7 @@ class UndoLog:
         return Leaving(self, what, manager)
 
 
-@dataclass(slots=True)
-class Leaving(Generic[_T]):
+class Leaving(msgspec.Struct, Generic[_T]):
     """A context manager whose errors of leaving are noted."""
 
     log: UndoLog

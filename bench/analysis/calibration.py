@@ -10,8 +10,10 @@ import secrets
 import statistics
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from tare.results.record import Trial
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A run that is over: its trials and its report."""
 
     run_dir: Path

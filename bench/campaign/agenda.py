@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.scheduler import PRESUMED_BLOCKS, PRESUMED_DUETS, Candidate, choose, price
 from tare.bench.planning.modes import (
@@ -36,8 +37,7 @@ _SPENT_SECONDS = 0.005
 """Time left that is none."""
 
 
-@dataclass(slots=True)
-class Agenda:
+class Agenda(msgspec.Struct):
     """Give units their turns: by the scheduler, or in rotation where a number of blocks was asked for."""
 
     plan: Plan
@@ -49,11 +49,11 @@ class Agenda:
     now: Callable[[], float] = time.monotonic
     ended: Ending = "budget"
     """Why there is no next unit, once :meth:`next` has said so."""
-    aim: float = field(init=False)
+    aim: float = 0.0
     """Half-width that is aimed at: the plan's, or a finer one in an extended run that has reached it."""
-    _began: float = field(default=-1.0)
+    _began: float = -1.0
     _order: tuple[Unit, ...] = ()
-    _before: dict[Unit, float] = field(default_factory=dict)
+    _before: dict[Unit, float] = msgspec.field(default_factory=dict)
     """Seconds that each unit of an extension had had before it."""
 
     def __post_init__(self) -> None:

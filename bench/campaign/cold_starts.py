@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from tare.bench.campaign.launch_metrics import launch_metrics
 from tare.bench.workloads.base import Site
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from tare.bench.workloads.base import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class ColdStarts:
+class ColdStarts(msgspec.Struct, frozen=True):
     """Measure blocks of cold starts. Nothing else of the suite's is alive beside a start that is timed."""
 
     plan: Plan

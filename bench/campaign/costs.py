@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.planning.estimates import merge_numbers, timings_file
 
@@ -12,11 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(slots=True)
-class Costs:
+class Costs(msgspec.Struct):
     """Collect wall times of a run, by the keys of :class:`tare.bench.planning.estimates.Estimates`."""
 
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = msgspec.field(default_factory=dict)
     """Key → every time that was seen."""
 
     def add(self, key: str, seconds: float) -> None:

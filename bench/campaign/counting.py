@@ -7,9 +7,10 @@ takes 20 to 100 times as long under callgrind.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import Command, run_aside

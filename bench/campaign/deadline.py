@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from tare.results.said import say
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Plan
 
 
-@dataclass(slots=True)
-class Deadline:
+class Deadline(msgspec.Struct):
     """Hold the moment after which no further block begins, for runs in which something hangs or costs far too much.
 
     Blocks are dropped whole and by time alone, never by what was measured.

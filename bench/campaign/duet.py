@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.pinning import block_cpus, pin
 from tare.results.said import say
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _ALONE = say("duet.alone", "no other place of its block could share the CPU with it")
 
 
-@dataclass(frozen=True, slots=True)
-class Duets:
+class Duets(msgspec.Struct, frozen=True):
     """Measure blocks of duets; the name is the literature's, also where there are more than two jobs."""
 
     steady_state: SteadyState

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from tare.bench.experiments.base import Lab
 from tare.bench.measurable import Unsuitable
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Experiments:
+class Experiments(msgspec.Struct, frozen=True):
     """Measure blocks of experiments, while no steady-state place is open."""
 
     plan: Plan
@@ -34,7 +34,7 @@ class Experiments:
     """Failed openings by runner key. A runner that was given up is given up for experiments, too."""
     performances: Failures
     """Failed trials by ``<experiment>@<runner key>``."""
-    _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
+    _unsuitable: dict[str, Unsuitable] = msgspec.field(default_factory=dict)
     """``<experiment>@<runner key>`` → what lastingly speaks against it."""
 
     def block(self, slots: Sequence[Slot]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.said import say
@@ -18,8 +19,7 @@ GIVE_UP_AFTER = 2
 """Failures in a row after which the remaining trials are recorded as skipped."""
 
 
-@dataclass(slots=True)
-class Failures:
+class Failures(msgspec.Struct):
     """Count the failures in a row of each runner, or of each experiment under a runner."""
 
     what: str
@@ -28,11 +28,11 @@ class Failures:
     """Told when something is given up."""
     recovery: Recovery | None = None
     """Prepares anew what was killed; ``None``: nothing does."""
-    _worked: set[str] = field(default_factory=set)
+    _worked: set[str] = msgspec.field(default_factory=set)
     """Keys that have succeeded once."""
-    _in_a_row: dict[str, int] = field(default_factory=dict)
+    _in_a_row: dict[str, int] = msgspec.field(default_factory=dict)
     """Key → failures since its last success."""
-    _given_up: dict[str, str] = field(default_factory=dict)
+    _given_up: dict[str, str] = msgspec.field(default_factory=dict)
     """Key → reason of the failure that was one too many."""
 
     def succeeded(self, key: str) -> None:

@@ -6,9 +6,10 @@ Everything in it comes from the stored trials, so that a resumed run goes on wit
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.precision import Precision
 from tare.bench.campaign.scheduler import reached
@@ -29,8 +30,7 @@ _LEAST_OK = 2
 """Good trials that a comparison needs in a block."""
 
 
-@dataclass(slots=True)
-class Account:
+class Account(msgspec.Struct):
     """Account of what one unit has had so far."""
 
     unit: Unit
@@ -41,11 +41,11 @@ class Account:
     """Wall time of its trials."""
     in_jobs_seconds: float = 0.0
     """Part of it inside measured jobs."""
-    done: dict[int, set[tuple[str, str]]] = field(default_factory=dict)
+    done: dict[int, set[tuple[str, str]]] = msgspec.field(default_factory=dict)
     """Block → workload and runner key of its stored trials, without warm-ups."""
     _duet_until: tuple[int, int] = (-1, 0)
     """Block of the last duet, and when the last of its jobs so far ended, in ns."""
-    _good: dict[int, int] = field(default_factory=dict)
+    _good: dict[int, int] = msgspec.field(default_factory=dict)
     """Block → its trials that ended well."""
     _reached: float = math.inf
     """Narrowest target that was reached."""

@@ -8,8 +8,9 @@ another begins, and what waits for the end of a visit has fallen behind by then,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.duet import Duets
 from tare.bench.campaign.slots import slots
@@ -32,8 +33,7 @@ FILLING: frozenset[Kind] = frozenset({"steady"})
 """Kinds that are measured while places of a costly runner are open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(msgspec.Struct, frozen=True):
     """One execution of a plan. :meth:`run` may be interrupted anywhere; what was stored stays."""
 
     agenda: Agenda

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import platform
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict
 
 from tare.bench.planning.record import plan_to_record
 from tare.bench.request.provenance import provenance

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError, as_failure
@@ -20,28 +21,26 @@ if TYPE_CHECKING:
     from tare.runners.model import Place
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPlace:
+class OpenPlace(msgspec.Struct, frozen=True):
     """A steady-state place that is open, and which opening it is."""
 
     place: Place
     invocation: int
     epoch: int
     """:attr:`Failures.epoch` at the opening."""
-    prepared: set[tuple[str, ...]] = field(default_factory=set)
+    prepared: set[tuple[str, ...]] = msgspec.field(default_factory=set)
     """Command lines of preparations that were done in it."""
 
 
-@dataclass(slots=True)
-class OpenPlaces:
+class OpenPlaces(msgspec.Struct):
     """Open places by runner key. Leaving the context closes them, in the reverse order of opening."""
 
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
     """Failed openings by runner key."""
-    _open: dict[str, OpenPlace] = field(default_factory=dict)
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _open: dict[str, OpenPlace] = msgspec.field(default_factory=dict)
+    _stack: ExitStack = msgspec.field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
         return self

@@ -8,9 +8,10 @@ to stop at an interval that is narrow by luck, and because computing one takes u
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
@@ -27,8 +28,7 @@ Series = tuple[str, str, str]
 """Workload, label of the runner, metric."""
 
 
-@dataclass(slots=True)
-class Precision:
+class Precision(msgspec.Struct):
     """Half-widths of one unit's intervals."""
 
     base: str
@@ -37,9 +37,9 @@ class Precision:
     """Name of the workload that the others are compared with, runner by runner; empty where runners are compared."""
     answers: frozenset[Judged] = frozenset({"time", "cpu"})
     """See :attr:`tare.bench.planning.units.Unit.answers`."""
-    _values: dict[Series, dict[int, tuple[float, int]]] = field(default_factory=dict)
+    _values: dict[Series, dict[int, tuple[float, int]]] = msgspec.field(default_factory=dict)
     """Series → block → logarithm of the value, and invocation."""
-    _primary: set[str] = field(default_factory=set)
+    _primary: set[str] = msgspec.field(default_factory=set)
     """Names of primary metrics."""
     _known: tuple[int, dict[Series, Width]] = (0, {})
     """Last checkpoint, and the widths there."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from tare.bench.campaign.experiments import lab_of
 from tare.bench.campaign.profiled_places import ProfiledRunner, ProfiledSiblings

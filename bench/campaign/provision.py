@@ -5,8 +5,10 @@ What cannot be had turns cases into recorded skips; the rest of the plan goes on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.campaign.fetching import fetched_meanwhile
 from tare.bench.campaign.sampling import IN_IMAGE as PROFILER
@@ -59,8 +61,7 @@ _NO_CARRY = say(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Provisioned:
+class Provisioned(msgspec.Struct, frozen=True):
     """Everything a campaign measures with: prepared runners, images and limits."""
 
     bench: Bench
@@ -69,15 +70,15 @@ class Provisioned:
     """Image of all runners that have none of their own."""
     limits: Limits
     """Limits of each place."""
-    own_images: Mapping[str, Image] = field(default_factory=dict)
+    own_images: Mapping[str, Image] = msgspec.field(default_factory=dict)
     """Runner key → its image, where a variant has one of its own."""
-    crowd: CrowdSettings = field(default_factory=CrowdSettings)
+    crowd: CrowdSettings = msgspec.field(default_factory=CrowdSettings)
     """Bounds of experiments with many places at once."""
-    missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
     pulled_images: tuple[str, ...] = ()
     """Pinned names of the images that were pulled from registries."""
-    verified: Mapping[str, LimitsFound] = field(default_factory=dict)
+    verified: Mapping[str, LimitsFound] = msgspec.field(default_factory=dict)
     """Runner's label → limits as its jobs read them."""
 
     @property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.costs import Costs
 from tare.bench.campaign.trial_builder import TrialBuilder
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from tare.runners.errors import PlaceFailure
 
 
-@dataclass(slots=True)
-class Recorder:
+class Recorder(msgspec.Struct):
     """Give trials and openings their numbers, and hand every trial that ended to the store before the next begins."""
 
     run_id: str
@@ -36,7 +36,7 @@ class Recorder:
     """Number of the next trial."""
     invocation: int = 0
     """Number of the next opening."""
-    costs: Costs = field(default_factory=Costs)
+    costs: Costs = msgspec.field(default_factory=Costs)
     now: Callable[[], float] = time.monotonic
     _measured: int = 0
     """Trials that this process has measured: neither the plan's skips nor what a resumed run had."""

@@ -7,8 +7,9 @@ is gone. Trials that failed meanwhile stay failed, and the manifest says when wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.results.said import say
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from tare.bench.campaign.provision import Provisioned
 
 
-@dataclass(slots=True)
-class Recovery:
+class Recovery(msgspec.Struct):
     """Prepare anew, in the course of one run, what was killed."""
 
     provisioned: Provisioned
@@ -32,10 +32,10 @@ class Recovery:
     """Told of everything that is started or prepared again."""
     epoch: int = 0
     """Number of times that something was prepared anew. Places that were opened before are no longer used."""
-    told: list[str] = field(default_factory=list)
+    told: list[str] = msgspec.field(default_factory=list)
     """What happened, as sentences for the manifest."""
     _restarted: bool = False
-    _again: set[str] = field(default_factory=set)
+    _again: set[str] = msgspec.field(default_factory=set)
     """Runners that were prepared anew because their openings failed."""
 
     def check_launcher(self) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.campaign.agenda import Agenda
 from tare.bench.campaign.cold_starts import ColdStarts
@@ -40,14 +41,13 @@ if TYPE_CHECKING:
     from tare.runners.context import Runner
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """A run that was measured, wholly or in part."""
 
     run_dir: Path
     interrupted: bool
     """Ended before the plan was done: by Ctrl-C, by SIGTERM, or because the launcher was killed again."""
-    undo_log: UndoLog = field(default_factory=UndoLog)
+    undo_log: UndoLog = msgspec.field(default_factory=UndoLog)
     """Failures of clean-up, those of taking the runners down included once that is done."""
 
 

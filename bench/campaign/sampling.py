@@ -20,9 +20,10 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from tare.bench.workloads.command import run_aside
 from tare.results.said import listed, say
@@ -77,14 +78,13 @@ def words(program: str, pid: int, output: str, rate: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Sampled:
+class Sampled(msgspec.Struct):
     """Everything that py-spy wrote about one place."""
 
     rate_hz: int
     inside: bool
     """py-spy ran in the place."""
-    documents: list[bytes] = field(default_factory=list)
+    documents: list[bytes] = msgspec.field(default_factory=list)
     """Documents in speedscope's format."""
     trouble: str = ""
     """Reason why py-spy failed the last time, other than that there was nothing to sample."""

@@ -19,8 +19,9 @@ Each workload has two answers, by time and by CPU, and counts as decided by eith
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,8 +40,7 @@ _LEAST_SECONDS = 1e-4
 """Least seconds that a unit counts as having taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """Everything that the scheduler knows of a unit."""
 
     name: str

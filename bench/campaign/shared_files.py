@@ -8,8 +8,9 @@ Where a link cannot be made, and in guests, the place lays the file out itself.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +20,7 @@ _MODE = 0o666
 """Permissions: processes in a place may have other user ids than the file's owner."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedFiles:
+class SharedFiles(msgspec.Struct, frozen=True):
     """Files that places of this host lend one another."""
 
     workdir: Path

@@ -9,8 +9,10 @@ of a workload, in a place that is kept open (a guest has a page cache of its own
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.campaign.open_places import OpenPlaces
 from tare.bench.campaign.pinning import block_cpus, pin_alike
@@ -47,8 +49,7 @@ _SHARED = -1
 """Stands for all openings of a runner whose places share the host's page cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """A trial whose place is open and whose job can begin."""
 
     builder: TrialBuilder
@@ -60,8 +61,7 @@ class Ready:
     """They have the place."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(msgspec.Struct, frozen=True):
     """A trial whose job has ended."""
 
     ready: Ready
@@ -71,8 +71,7 @@ class _Ended:
     """Wall time of the job with the collectors around it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SteadyState:
+class SteadyState(msgspec.Struct, frozen=True):
     """Measure blocks of steady-state workloads."""
 
     plan: Plan
@@ -80,7 +79,7 @@ class SteadyState:
     recorder: Recorder
     openings: Failures
     """Failed openings by runner key; shared with the cold starts."""
-    _loaded: set[tuple[str, str, int]] = field(default_factory=set)
+    _loaded: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
     """Workload, runner key and opening whose files have been loaded."""
 
     def places(self) -> OpenPlaces:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import signal
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,8 +46,7 @@ _LOG_TAIL_CHARACTERS = 12_000
 """Kept of the end of a failed place's log, which for a guest that hangs has the state of its vCPUs."""
 
 
-@dataclass(slots=True)
-class TrialBuilder:
+class TrialBuilder(msgspec.Struct):
     """Collect what is known of a trial until :meth:`trial` makes the record of it."""
 
     case: Case
@@ -62,21 +60,21 @@ class TrialBuilder:
     stream: str = ""
     duet: bool = False
     """Its job shares a CPU with others, so that it has CPU time alone."""
-    at: str = field(
+    at: str = msgspec.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     )
     outcome: Outcome = "ok"
     reason: str = ""
     remedy: str = ""
     last_line: str = ""
-    timeline: dict[str, int] = field(default_factory=dict)
+    timeline: dict[str, int] = msgspec.field(default_factory=dict)
     clock_error: float = 0.0
     metrics: tuple[Metric, ...] = ()
-    context: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = msgspec.field(default_factory=dict)
     details: Details | None = None
-    unavailable: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = msgspec.field(default_factory=dict)
     """Metric or source → why there is no number."""
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = msgspec.field(default_factory=dict)
 
     def set_timeline(self, timeline: Mapping[str, int], clock_error: float) -> None:
         """Set the marks (host ``CLOCK_MONOTONIC`` ns) and the bound in seconds on those that a guest's clock gave."""

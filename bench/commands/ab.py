@@ -10,8 +10,9 @@ Whatever differs between two days or two machines affects both versions alike an
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.bench.commands.shared import output
 from tare.bench.commands.shared.options import (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.commands.shared.options import add_request_options, request_from

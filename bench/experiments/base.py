@@ -9,8 +9,9 @@ resumed, and replayed by pytest. See ARCHITECTURE.md, *Experiments*.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
 
 from tare.bench.measurable import Plain
 
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(msgspec.Struct, frozen=True):
     """Everything an experiment may use of the run, for one runner."""
 
     runner: Runner
@@ -48,18 +48,17 @@ class Lab:
     """Source of further runners, with a network or other limits. ``None``: there are none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one trial of an experiment found."""
 
     metrics: tuple[Metric, ...] = ()
     """At most one is primary. Without a primary one the trials get no verdict and no ratio, and the experiment has a
     section of its own in the report."""
-    timeline: Mapping[str, int] = field(default_factory=dict)
+    timeline: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Mark → host ``CLOCK_MONOTONIC`` ns, if the whole is one start-up; see :data:`tare.results.record.MARKS`."""
     clock_error: float = 0.0
     """Bound in seconds on what was read from a guest's clock; 0 where the host's was read."""
-    context: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """Facts that must agree before trials are compared: the places' ``context``, and the experiment's own."""
     details: Details | None = None
     """Everything that is more than a number: raw samples, curves, tables; ``None``: there is nothing but metrics."""

@@ -12,9 +12,11 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
+
+from msgspec.structs import replace
 
 from tare.bench.measurable import Unsuitable
 from tare.results.said import say

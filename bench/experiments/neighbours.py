@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.bench.experiments.applications.cpus import keep_apart
 from tare.bench.experiments.base import Experiment, Findings

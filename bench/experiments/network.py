@@ -18,8 +18,10 @@ depend on memory and offloads, and round trips say more about a network's path.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner

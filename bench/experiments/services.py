@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tare.bench.experiments import crowd, shop
 from tare.bench.experiments.applications import load
 from tare.bench.experiments.applications.cpus import split_cpus
@@ -111,7 +113,7 @@ class Services(Experiment):
             runner, refusals = connected_runner(lab, lab.image, server_limits)
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy, lasting=True) from error
-        lab = replace(lab, runner=runner, limits=server_limits)
+        lab = msgspec.structs.replace(lab, runner=runner, limits=server_limits)
         with telling(refusals), open_shop(lab, self.shape, client_limits) as opened:
             found = tuple(_measure(opened, emulated=runner.accelerator == "tcg"))
             context = {**opened.front.place.context, "client_cpus": opened.cpus}

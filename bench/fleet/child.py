@@ -6,11 +6,11 @@ import ctypes
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tare.bench.errors import Exit
 from tare.bench.fleet.messages import ORIGINS, Assignment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
@@ -30,8 +29,7 @@ _RESERVED = frozenset({"command", "image", "server", "client"})
 _SHELL = re.compile(r"(^|\s)(\||\|\||&&|;|>|>>|<|2>|&)(\s|$)|\$\(|`")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Something wrong with a definition."""
 
     keys: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from tare.results.record import CONTROL_SUFFIX
 
@@ -20,8 +21,7 @@ class Refusal(NamedTuple):
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """One cell of the matrix: a workload, or an experiment, under a runner."""
 
     workload: Workload | Experiment
@@ -34,8 +34,7 @@ class Case:
         return self.runner.endswith(CONTROL_SUFFIX)
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(msgspec.Struct, frozen=True):
     """A case that will not be measured, and why."""
 
     workload: str

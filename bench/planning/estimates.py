@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.planning.modes import JOB_SECONDS
 from tare.bench.planning.units import plain
@@ -91,13 +92,12 @@ def job_length(measurable: Measurable, job_seconds: float) -> float:
     return max(job_seconds, min(1.0, job_seconds / JOB_SECONDS) * measurable.shortest_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimates:
+class Estimates(msgspec.Struct, frozen=True):
     """Estimated seconds of openings, jobs and blocks."""
 
     accelerators: Mapping[str, Accelerator]
     """Runner key → accelerator."""
-    seen: Mapping[str, float] = field(default_factory=dict)
+    seen: Mapping[str, float] = msgspec.field(default_factory=dict)
     """:func:`job_key` and ``open@<runner>`` → seconds, from earlier runs on this host."""
 
     def opening(self, runner: str) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Refusal, Skip
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Probe
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """Selection of workloads and experiments, with what is known against measuring them."""
 
     measurables: Sequence[Workload | Experiment]
@@ -37,7 +38,7 @@ class Selection:
     """``-k`` as a predicate."""
     mode: ModeName = "default"
     """Mode of the run, which decides about everything that ``-k`` does not name."""
-    missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     """Program → (reason, remedy), for programs that could not be had."""
     terms: Terms | None = None
     """Terms by which experiments decide whether a runner suits them. ``None``: all runners suit."""
@@ -91,8 +92,7 @@ _TOO_SLOW = Refusal(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(msgspec.Struct, frozen=True):
     """The cases of a plan, and those that are left out."""
 
     cases: tuple[Case, ...]
@@ -120,8 +120,7 @@ def cross(selection: Selection, runners: Mapping[str, Runner], probes: Mapping[s
     return Matrix(tuple(cases), tuple(skips))
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
+class Aim(msgspec.Struct, frozen=True):
     """Precision to reach, and the time in which to reach it."""
 
     mode: Mode

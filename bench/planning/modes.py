@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from tare.bench.measurable import Measurable
@@ -18,8 +19,7 @@ FEWEST_BLOCKS = 3
 """Fewest blocks that give an interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(msgspec.Struct, frozen=True):
     """Thoroughness of a run: its budget, and what it aims at."""
 
     name: ModeName

@@ -8,8 +8,10 @@ widths and costs alone (:mod:`tare.bench.campaign.scheduler`).
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.planning.units import units_of
 from tare.results.record import BASE, CONTROL
@@ -30,8 +32,7 @@ BASE_VARIANT = "@base"
 """End of a runner's key where it is measured in two variants: the base variant is measured twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Plan of a run. :mod:`tare.bench.planning.record` keeps it in the manifest."""
 
     mode: ModeName

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.bench.planning.record import plan_from_record
 from tare.bench.request.keyword import compile_keyword

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.results.record import BASE
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from tare.runners.host.steal import CpuSample
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(msgspec.Struct, frozen=True):
     """Runners of a run, with what they were made from and what they said of this host."""
 
     supplies: Supplies

@@ -8,8 +8,10 @@ long: a longer environment would move the stacks of programs, and with them the 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.planning.variants import SIGN
 from tare.results.said import say
@@ -28,24 +30,22 @@ if TYPE_CHECKING:
     from tare.runners.model import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class _Sibling:
+class _Sibling(msgspec.Struct, frozen=True):
     runner: Runner
     undo: ExitStack
     """Closes the runner and removes what its run made."""
 
 
-@dataclass(slots=True)
-class Siblings:
+class Siblings(msgspec.Struct):
     """The further runners of one run."""
 
     supplies: Supplies
     make: Callable[[str, Supplies], Runner] = make
     own_run: Callable[[Path, str, Path], AbstractContextManager[None]] = cleanup.register
     """See :func:`tare.runners.cleanup.register`."""
-    _made: dict[tuple[str, str, Limits], _Sibling | Missing] = field(default_factory=dict)
+    _made: dict[tuple[str, str, Limits], _Sibling | Missing] = msgspec.field(default_factory=dict)
     """Name, image key and limits → the prepared runner, or the refusal."""
-    _images: dict[Hashable, Image] = field(default_factory=dict)
+    _images: dict[Hashable, Image] = msgspec.field(default_factory=dict)
 
     def image(self, whose: Hashable, build: Callable[[], Image]) -> Image:
         """Return an experiment's own image, which is built when it is first asked for; that takes seconds each time."""

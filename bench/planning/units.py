@@ -7,8 +7,10 @@ that a slow one holds back nobody. A unit is a workload in a stream; only its bl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
 
@@ -32,8 +34,7 @@ COLD_LOOSENESS = 3.0
 """Half-widths of comparisons of cold starts are aimed at so many times as wide."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """Cases that are measured together: a block is one trial of each, in shuffled order."""
 
     stream: str

@@ -7,8 +7,10 @@ long: a longer environment would move the stacks of programs, and with them the 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from tare.runners import cleanup
 from tare.runners.places.slowdown import DelayedLauncher
@@ -29,14 +31,13 @@ SIGN = "@"
 """Separator of a runner's label and its variant's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """Differences of a variant from the run's settings."""
 
     name: str
     settings: Settings | None = None
     """All settings of the variant. ``None``: those of the run."""
-    delay_seconds: Mapping[str, float] = field(default_factory=dict)
+    delay_seconds: Mapping[str, float] = msgspec.field(default_factory=dict)
     """Runner key → seconds that the top process of each of its places spins, within its start."""
 
 
@@ -87,9 +88,9 @@ def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Va
             launcher = context.launcher
             if delay := variant.delay_seconds.get(key):
                 launcher = cast("Launcher", DelayedLauncher(launcher, delay))
-            own = replace(
+            own = msgspec.structs.replace(
                 supplies,
-                context=replace(context, run=run, workdir=workdir, launcher=launcher),
+                context=msgspec.structs.replace(context, run=run, workdir=workdir, launcher=launcher),
                 provision=replace(
                     supplies.provision,
                     chosen=variant.settings.run.tools if variant.settings else supplies.provision.chosen,

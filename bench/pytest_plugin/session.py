@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tare.bench import pipeline
@@ -76,7 +76,9 @@ def measure(config: pytest.Config, cases: Iterable[tuple[str, str]], *, named: b
     """
     wanted = frozenset(cases)
     own = known(config).own(name for name, _ in wanted)
-    request = dataclasses.replace(request_of(config), cases=wanted, cases_named=named, report=False, own=own)
+    request = msgspec.structs.replace(
+        request_of(config), cases=wanted, cases_named=named, report=False, own=own
+    )
     try:
         finished = pipeline.execute(request, Lines())
     except TareError as error:

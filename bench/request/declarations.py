@@ -8,7 +8,6 @@ Importing this module imports none of the groups: whoever only declares options 
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
@@ -266,6 +265,8 @@ def near_key(key: str) -> str:
 
 def change(settings: Settings, values: Iterable[tuple[Setting, Any]]) -> Settings:
     """Replace fields of the settings, group by group."""
+    from msgspec.structs import replace  # noqa: PLC0415 - a pytest session that measures nothing loads no msgspec
+
     groups: dict[str, dict[str, Any]] = {}
     for setting, value in values:
         groups.setdefault(setting.group, {})[setting.name] = value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from tare.bench.request.declarations import SETTINGS, by_key, change, near_key, read
 from tare.bench.request.language import KEY
@@ -44,8 +45,7 @@ OTHERS_VARIABLES = "TARE_JOB_"
 OriginKind = Literal["option", "variable", "project", "user", "default"]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Layer that a value comes from."""
 
     kind: OriginKind
@@ -64,8 +64,7 @@ class Origin:
         return f"{setting.key} in {self}" if self.kind in {"project", "user"} else str(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True):
     """Value of one setting, and where it comes from."""
 
     setting: Setting
@@ -73,8 +72,7 @@ class Resolved:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(msgspec.Struct, frozen=True):
     """What one layer says, unread."""
 
     origin: Origin

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.request.settings import Settings
 
@@ -33,8 +35,7 @@ class SettingsVariant(NamedTuple):
     """All settings of the variant, not the differences alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slowdowns:
+class Slowdowns(msgspec.Struct, frozen=True):
     """Slowdowns that a calibration injects; kept with the request so that it can be resumed."""
 
     shares: tuple[float, ...]
@@ -43,11 +44,10 @@ class Slowdowns:
     """Runner key → median seconds of a null launch, of which the shares are taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Request for one run. :mod:`tare.bench.request.record` keeps it in the manifest, up to :attr:`slowdowns`."""
 
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = msgspec.field(default_factory=Settings)
     mode: ModeName = "default"
     command: tuple[str, ...] = ()
     """The user's own command; then it is the only workload besides ``null``."""
@@ -59,7 +59,7 @@ class Request:
     """Files and folders of the host that the command needs in the image."""
     around: Definition | None = None
     """Everything about :attr:`command` or :attr:`versions` besides their words. ``None``: nothing."""
-    own: Mapping[str, Definition] = field(default_factory=dict)
+    own: Mapping[str, Definition] = msgspec.field(default_factory=dict)
     """The user's own workloads by name."""
     only_own: bool = False
     """:attr:`own` are the only workloads besides ``null``."""
@@ -83,7 +83,7 @@ class Request:
     """Words of the command line that asks, for the run's record."""
     pulled_images: tuple[str, ...] = ()
     """Pinned names of the images that the run that is gone on with pulled from registries."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The user's labels for a new run."""
     skip_missing: bool = False
     """Take it for success if runners asked for by name cannot be measured here."""

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - plans are converted from JSON by these annotations
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.bench.measurable import CrowdSettings
 from tare.bench.request.amounts import Throughput
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Selection of runners and workloads, and how long to measure them."""
 
     runners: tuple[str, ...] = ()
@@ -41,14 +42,13 @@ class RunSettings:
     """Seconds of measuring. ``None``: the mode's."""
     precision: float | None = None
     """Half-width of the 95 % interval to aim at, relative to the cost: 0.01 is ±1 %. ``None``: the mode's."""
-    tools: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Program → path, for those to use instead of what is found."""
     name: str = ""
     """Name to find the run by. Empty: the run id alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputSettings:
+class OutputSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Folders of results and reports, and the language."""
 
     results_dir: Path = Path("results/runs")
@@ -61,16 +61,14 @@ class OutputSettings:
     """Language of the terminal and of reports."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSettings:
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the store that runs are kept in."""
 
     address: str = ""
     """Folder, ``git:BRANCH``, ``git:BRANCH@REMOTE`` or URL. Empty: none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSettings:
+class CommandSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the measuring of the user's own commands."""
 
     count: bool = False
@@ -81,8 +79,7 @@ _LEAST_MEMORY = 1 << 20
 """Bytes below which the kernel ends the launcher when it makes a place, and with it the run; 512 KiB were just enough."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings:
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of each place, before they are checked against the host."""
 
     cpus: int | None = None
@@ -94,7 +91,7 @@ class LimitSettings:
     """Processes and threads."""
     scratch_bytes: int = 1 << 30
     """Disk space of the scratch folder."""
-    io: Throughput = field(default_factory=Throughput)
+    io: Throughput = msgspec.field(default_factory=Throughput)
     """Rates of reads, and again of writes, on the disk that holds the scratch folder."""
 
     def on(self, host_cpus: Sequence[int]) -> Limits:
@@ -133,18 +130,17 @@ class LimitSettings:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a command, by group."""
 
-    run: RunSettings = field(default_factory=RunSettings)
-    commands: CommandSettings = field(default_factory=CommandSettings)
-    output: OutputSettings = field(default_factory=OutputSettings)
-    store: StoreSettings = field(default_factory=StoreSettings)
-    limits: LimitSettings = field(default_factory=LimitSettings)
-    crowd: CrowdSettings = field(default_factory=CrowdSettings)
-    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
-    guest: GuestSettings = field(default_factory=GuestSettings)
+    run: RunSettings = msgspec.field(default_factory=RunSettings)
+    commands: CommandSettings = msgspec.field(default_factory=CommandSettings)
+    output: OutputSettings = msgspec.field(default_factory=OutputSettings)
+    store: StoreSettings = msgspec.field(default_factory=StoreSettings)
+    limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
+    crowd: CrowdSettings = msgspec.field(default_factory=CrowdSettings)
+    kubernetes: KubernetesSettings = msgspec.field(default_factory=KubernetesSettings)
+    guest: GuestSettings = msgspec.field(default_factory=GuestSettings)
 
     def for_runners(self) -> RunnerSettings:
         """Pick the groups that runners are made with."""

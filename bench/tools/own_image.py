@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.runners.images.build import build_image
 from tare.runners.images.image import COMMAND

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
 
 from tare.bench.measurable import Plain, Unsuitable
 from tare.results.record import Metric
@@ -60,8 +61,7 @@ class ParseError(TareError):
         self.excerpt = text
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """Folders and CPUs of the place in which a job will run."""
 
     image: Image

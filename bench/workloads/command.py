@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.bench.workloads.base import Workload, metric, number
 from tare.bench.workloads.output_metrics import MetricRule, read_metrics
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult, Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandTerms:
+class CommandTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a command besides its words: what is done around it, and what is made of its end and its output."""
 
     prepare: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Command(Workload):
     """
 
     argv: tuple[str, ...]
-    terms: CommandTerms = CommandTerms()
+    terms: CommandTerms = field(default_factory=CommandTerms)
     name: str = "command"
     family: str = FAMILY
     programs: tuple[str, ...] = ()

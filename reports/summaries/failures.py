@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of
 from tare.reports.summaries.runners import series_name
@@ -22,8 +23,7 @@ OUTCOMES: tuple[Outcome, ...] = ("failed", "timeout", "invalid")
 _NUMBERS_AT_MOST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
+class FailureGroup(msgspec.Struct, frozen=True):
     """Trials of one case under one runner that gave no number for the same reason."""
 
     case: CaseKey

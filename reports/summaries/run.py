@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank, single_cases
 from tare.reports.summaries.failures import OUTCOMES, failure_groups

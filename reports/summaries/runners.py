@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
 
@@ -21,8 +22,7 @@ _OTHER_COLORS = ("#6b8e23", "#b8860b", "#9467bd", "#20948b", "#c06c84", "#5b7db1
 """Colours of runners without a style: those of imported runs, and of two variants measured side by side."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerDisplay:
+class RunnerDisplay(msgspec.Struct, frozen=True):
     """Order and colour runners by their labels: ``NAME[:VARIANT][(tcg)][@SIDE]``."""
 
     styles: Mapping[str, RunnerStyle]

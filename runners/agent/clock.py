@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from tare.runners.errors import PlaceFailure
 
@@ -11,8 +11,7 @@ class ClockContradiction(PlaceFailure):
     """A time that cannot be: out of order by more than the clock's error. The trial becomes ``invalid``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClockMap:
+class ClockMap(msgspec.Struct, frozen=True):
     """The mapping of an agent's ``CLOCK_MONOTONIC`` to the host's."""
 
     offset_ns: int = 0

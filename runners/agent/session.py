@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from msgspec.structs import replace
 
 from tare.runners.agent import sentences
 from tare.runners.agent.answer import JobAnswer

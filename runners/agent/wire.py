@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from tare.results.said import say
 
@@ -95,8 +96,7 @@ class Frame(NamedTuple):
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """Message: the agent can take jobs. Times are its own ``CLOCK_MONOTONIC`` in ns."""
 
     born_ns: int
@@ -108,8 +108,7 @@ class Hello:
     skipped_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """Message: the answer to the PING with the same sequence number."""
 
     sequence: int
@@ -117,16 +116,14 @@ class Pong:
     skipped_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """Message: the job starts. ``clock_ns`` is just before its process is made."""
 
     sequence: int
     clock_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Message: output of the job. Stream 1 is stdout, 2 is stderr."""
 
     sequence: int
@@ -134,8 +131,7 @@ class Output:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """Message: the job has ended. ``usage`` is ``struct rusage`` as 18 numbers, empty for the null job."""
 
     sequence: int
@@ -155,8 +151,7 @@ class Done:
     """Nanoseconds that the job's first thread ran, and waited for a CPU; ``None`` if the agent could not read them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Message: the agent refuses a frame or a job; sequence 0: it could not set up its place."""
 
     sequence: int

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from tare.results.record import Metric
 from tare.results.said import say
 
@@ -31,8 +33,7 @@ _ROOT = Path("/")
 _READ_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """The readings of a collector before the job."""
 
     vantage: Vantage
@@ -61,8 +62,7 @@ class Collector(Protocol):
         """Read after the job; return the metrics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """The meaning of one of a collector's numbers."""
 
     unit: str

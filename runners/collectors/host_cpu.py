@@ -14,9 +14,10 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from tare.runners.model import HostCpu
 
@@ -37,8 +38,7 @@ _TRIES = 50
 """Attempts to read a cgroup while its agent's clock stands still."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(msgspec.Struct, frozen=True):
     seconds: float
     agent_seconds: float | None
     error_seconds: float

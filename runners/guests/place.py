@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.said import joined, say
 from tare.runners.agent.session import AgentSession, preload

@@ -8,9 +8,10 @@ import functools
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 ROOT = Path("/")
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
@@ -36,8 +37,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(msgspec.Struct, frozen=True):
     """One line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5)."""
 
     root: str

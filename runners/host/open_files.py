@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import resource
-from dataclasses import dataclass
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -19,8 +20,7 @@ MOST = 1 << 16
 """Highest limit that is asked for; a larger one has no use here."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileLimit:
+class FileLimit(msgspec.Struct, frozen=True):
     """The limit of open files, as the user gave it to this process and as it is now."""
 
     given: int

@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.runners.host.processes import is_running
 from tare.runners.host.trusted import UntrustedError, trusted_content, trusted_folder
@@ -26,8 +28,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_BYTES = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """The process a run belongs to, and where the run may have made something."""
 
     run: str
@@ -75,7 +76,7 @@ def note_engine(cache: Path, run: str, socket: str) -> None:
 def store_owner(file: Path, owner: Owner) -> None:
     """Write an owner file atomically, writable by this user only: readers see the old content or the new."""
     new = file.with_name(file.name + ".new")
-    facts = {name: getattr(owner, name) for name in Owner.__slots__}
+    facts = {name: getattr(owner, name) for name in Owner.__struct_fields__}
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.host.condition import Condition
@@ -20,8 +21,7 @@ STEAL_SAMPLE_SECONDS = 0.2
 _STEAL_SHARE = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class CpuSample:
+class CpuSample(msgspec.Struct, frozen=True):
     """The beginning of a sample of the CPUs' time."""
 
     began: float

@@ -7,8 +7,9 @@ collectors on the measured path read ``/proc`` themselves for the same reason.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.runners.host.files import ROOT
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """The host's memory now, in bytes; ``None``: ``/proc/meminfo`` does not tell."""
 
     total_bytes: int | None
@@ -29,8 +29,7 @@ class Memory:
     swap_used_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CpuTime:
+class CpuTime(msgspec.Struct, frozen=True):
     """CPU time of all CPUs since boot, in seconds, by ticks of the kernel's (``/proc/stat``)."""
 
     steal_seconds: float

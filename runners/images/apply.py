@@ -14,9 +14,10 @@ import shutil
 import stat
 import tarfile
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -39,14 +40,13 @@ _IMPOSSIBLE = frozenset(
 """Errors that come from what the image has, and not from the disk that it is unpacked to."""
 
 
-@dataclass(slots=True)
-class Applier:
+class Applier(msgspec.Struct):
     """One tree, to which layers are applied, the lowest first."""
 
     tree: Path
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
     """Kind of things that were left out → their number."""
-    _folder_modes: dict[Path, int] = field(default_factory=dict)
+    _folder_modes: dict[Path, int] = msgspec.field(default_factory=dict)
 
     def apply(self, tar: IO[bytes], name: str) -> None:
         """Apply one layer's uncompressed tar; ``name`` is for errors.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.images.image import Image, image_key
@@ -13,6 +14,7 @@ from tare.runners.images.overlay import lay_over, unpack_external
 from tare.runners.images.recipe import ImageContent, Recipe
 from tare.runners.native.build import build
 from tare.runners.provision.cache import Cache
+from tare.runners.provision.elf import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,12 +48,13 @@ def build_image(
     store = Cache(cache, progress)
     agent = build(AGENT_SOURCE, cache, progress=progress)
     recipe = Recipe(unpack_external(content.external, store, progress) if content.external else None)
-    recipe.add_base(agent, content, provision)
-    recipe.add_tools(content.programs, provision)
-    if "python3" in content.programs:
-        recipe.add_python(provision.tool("python3"))
-    recipe.add_files(content)
-    recipe.add_commands(content)
+    with remembered(cache):
+        recipe.add_base(agent, content, provision)
+        recipe.add_tools(content.programs, provision)
+        if "python3" in content.programs:
+            recipe.add_python(provision.tool("python3"))
+        recipe.add_files(content)
+        recipe.add_commands(content)
     return replace(
         _assembled(store, recipe.layers, progress, recipe.under),
         programs=recipe.programs,

@@ -11,9 +11,10 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.plain_files import NOT_PLAIN, why_no_file
 from tare.results.said import listed, say
@@ -47,8 +48,7 @@ _NOT_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
 _OWN_FOLDERS = frozenset({"/tmp", "/var/tmp", "/scratch"})  # noqa: S108 - as jobs see them
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(msgspec.Struct, frozen=True):
     """A command as the image has it."""
 
     items: Items
@@ -62,13 +62,12 @@ class Carried:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Chain:
+class _Chain(msgspec.Struct):
     """A command followed to the ELF program that the kernel would run in the end."""
 
     program: Path
-    arguments: list[str] = field(default_factory=list)
-    scripts: list[Path] = field(default_factory=list)
+    arguments: list[str] = msgspec.field(default_factory=list)
+    scripts: list[Path] = msgspec.field(default_factory=list)
 
 
 def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -43,8 +42,7 @@ LARGEST_RATIO = 100
 """Times its packed size that a larger layer may have; gzip reaches 1,000 with nothing but zeros."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalLayer:
+class ExternalLayer(msgspec.Struct, frozen=True):
     """A layer of an external image, as it is stored."""
 
     member: str
@@ -55,8 +53,7 @@ class ExternalLayer:
     """Digest of the uncompressed tar."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalImage:
+class ExternalImage(msgspec.Struct, frozen=True):
     """An external image, read but not unpacked."""
 
     path: Path
@@ -66,7 +63,7 @@ class ExternalImage:
     """Digest of its manifest, or of its configuration if there is none (``docker save``)."""
     layers: tuple[ExternalLayer, ...]
     """Its layers, lowest first."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     directory: str = "/"
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()

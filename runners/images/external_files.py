@@ -8,10 +8,11 @@ import re
 import tarfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.results.plain_files import open_plain
 from tare.results.said import say
@@ -54,13 +55,12 @@ def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     return {member.name: member for member in found}
 
 
-@dataclass(slots=True)
-class Box:
+class Box(msgspec.Struct):
     """The files of a layout folder or of an archive."""
 
     path: Path
     archive: tarfile.TarFile | None = None
-    members: Mapping[str, tarfile.TarInfo] = field(default_factory=dict)
+    members: Mapping[str, tarfile.TarInfo] = msgspec.field(default_factory=dict)
     """Name → member of the archive; of equal names the last."""
 
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -26,8 +27,7 @@ AGENT = "tare-agent"
 """Path of the agent in the image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """A program of the image, which is always run by its own loader with its own libraries."""
 
     path: str
@@ -42,14 +42,13 @@ class Program:
     version: str = ""
     arguments: tuple[str, ...] = ()
     """Arguments that always come first, with :data:`ROOT`."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Variables that it needs in addition to :meth:`Image.environ`, with :data:`ROOT`."""
     directory: str = ""
     """Working directory in the image; empty: any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """A built image. Its tree must not be written to: other images share its files."""
 
     key: str

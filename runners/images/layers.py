@@ -9,9 +9,10 @@ import hashlib
 import os
 import shutil
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -26,8 +27,7 @@ TIME = 315_619_200
 """Time of all files in seconds since 1970: 2 January 1980. gzip complains of files of 1970, and ZIP archives begin with 1980."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One file, link or folder of a layer, and the source of its content."""
 
     kind: Literal["file", "pyc", "link", "folder"]
@@ -112,8 +112,7 @@ class Items(dict[str, Item]):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """A layer of an image, in the cache."""
 
     name: str

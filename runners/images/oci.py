@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -39,8 +40,7 @@ CONTAINERD_KEY = "io.containerd.image.name"
 EPOCH = "1970-01-01T00:00:00Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One file of a layout, and a function that writes its content."""
 
     name: str
@@ -49,16 +49,15 @@ class Member:
     write: Callable[[IO[bytes]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class OciImage:
+class OciImage(msgspec.Struct, frozen=True):
     """Layers, and the process that a container of them starts."""
 
     layers: tuple[Layer, ...]
     name: str
     """Name with a tag: ``repository:tag``."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     entrypoint: tuple[str, ...] = (f"/{AGENT}",)
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     directory: str = "/"
 
     def config(self) -> bytes:
@@ -162,12 +161,11 @@ def blob_path(digest: str) -> str:
     return f"blobs/{algorithm}/{value}"
 
 
-@dataclass(slots=True)
-class _Body:
+class _Body(msgspec.Struct):
     """The body of one member of an archive, written in pieces."""
 
     to: IO[bytes]
-    _seen: Digest = field(default_factory=Digest)
+    _seen: Digest = msgspec.field(default_factory=Digest)
 
     def write(self, data: bytes) -> int:
         """Append to the body."""

@@ -10,9 +10,10 @@ import os
 import re
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 from tare.results.scratch import scratch_folder
@@ -70,8 +71,7 @@ for source, target in json.load(sys.stdin):
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True):
     """Facts that an interpreter tells about itself."""
 
     executable: Path

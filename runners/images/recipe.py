@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.carry import HOST, Carrier
@@ -43,19 +44,18 @@ _ACCOUNTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageContent:
+class ImageContent(msgspec.Struct, frozen=True, kw_only=True):
     """The wanted content of an image."""
 
     programs: Sequence[str] = ()
     """Names that :meth:`Provision.tool` knows; ``python3`` brings its library along."""
     command: Sequence[str] = ()
     """The user's own command; it becomes the program ``command``."""
-    versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     """Further commands of the user, by the name of the program that each becomes."""
     carry: Sequence[Path] = ()
     """Files and folders of the host that the commands need."""
-    extra_files: Mapping[str, Path] = field(default_factory=dict)
+    extra_files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     """Path in the image → file of the host."""
     layers: Sequence[tuple[str, Mapping[str, Path]]] = ()
     """Further layers in their order: name → files, as in ``extra_files``."""
@@ -71,19 +71,18 @@ INTERPRETER = "interpreter"
 """Name of the layer with the Python of the user's commands."""
 
 
-@dataclass(slots=True)
-class Recipe:
+class Recipe(msgspec.Struct):
     """The layers of an image, lowest first, and its programs; filled by its methods, in their order."""
 
     under: Unpacked | None
     """The external image that it lies on, if any."""
-    layers: list[tuple[str, Items]] = field(default_factory=list)
-    programs: dict[str, Program] = field(default_factory=dict)
+    layers: list[tuple[str, Items]] = msgspec.field(default_factory=list)
+    programs: dict[str, Program] = msgspec.field(default_factory=dict)
     python_home: str = ""
     """``PYTHONHOME`` in the image; empty without Python."""
-    carried: dict[str, None] = field(default_factory=dict)
+    carried: dict[str, None] = msgspec.field(default_factory=dict)
     """Host files that commands brought along because their arguments named them; a set that keeps its order."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
     """Remarks on what was left out of the image, and why, for people."""
 
     def add_base(self, agent: Path, content: ImageContent, provision: Provision) -> None:

@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import joined, say
 from tare.runners.errors import Missing, SettingRefused, TareError
@@ -37,8 +38,7 @@ _LAYOUT = "image"
 """Folder of the OCI layout in a cache entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryName:
+class RegistryName(msgspec.Struct, frozen=True):
     """Name of an image in a registry."""
 
     repository: str
@@ -69,8 +69,7 @@ class RegistryName:
         return RegistryName(self.repository, self.tag, digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(msgspec.Struct, frozen=True):
     """An image that was pulled: an OCI layout in the cache, and the pinned name."""
 
     layout: Path
@@ -145,8 +144,7 @@ _SAVED = say(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Skopeo:
+class _Skopeo(msgspec.Struct, frozen=True):
     """Calls of skopeo for one image."""
 
     provision: Provision

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +41,7 @@ OLDEST = timedelta(days=1)
 _CODE = frozenset({".py", ".c", ".h"})
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """Everything besides the host that decides which limits a runner's places have."""
 
     image: Image

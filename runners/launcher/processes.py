@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -44,17 +45,16 @@ class SpawnError(TareError):
         self.what, self.errno, self.program = what, error, program
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnRequest:
+class SpawnRequest(msgspec.Struct, frozen=True):
     """A process for the launcher to make."""
 
     argv: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The complete environment."""
     program: Path | int | None = None
     """Program to execute: a path, or a file descriptor, which also works after the root has changed; ``argv[0]`` if
     ``None``. There is no search along ``PATH``."""
-    fds: Mapping[int, int] = field(default_factory=dict)
+    fds: Mapping[int, int] = msgspec.field(default_factory=dict)
     """Number in the new process → our file descriptor. Those not named of 0, 1 and 2 are ``/dev/null``."""
     steps: tuple[Step, ...] = ()
     """Steps that the process takes before it executes the program, in this order."""
@@ -70,8 +70,7 @@ class SpawnRequest:
     """Kill the orphans it leaves behind. For agents; an engine's client may leave daemons on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(msgspec.Struct, frozen=True):
     """A process that was made. Times are ``CLOCK_MONOTONIC`` in ns."""
 
     id: int
@@ -83,8 +82,7 @@ class Spawned:
     """Time of the process' first instruction, before any step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """The end of a process. Times are ``CLOCK_MONOTONIC`` in ns."""
 
     id: int

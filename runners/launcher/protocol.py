@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import listed, say
 from tare.runners.launcher.processes import Gone, LauncherError, Spawned, SpawnError
@@ -32,13 +33,11 @@ _SWEEP, _QUIET = 1, 2
 _FAILED_TO_CLONE, _FAILED_TO_EXEC, _FAILED_TO_ENTER = -1, -2, -3
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """The launcher's answer to a ping."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """A process that could not be made, or that failed before its program ran."""
 
     id: int

@@ -14,8 +14,9 @@ import errno
 import functools
 import platform
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 DENIED: Final = {
     # name: (x86-64, aarch64); None: the architecture has no such call
@@ -97,8 +98,7 @@ OTHER_PERSONALITIES: Final = tuple(1 << bit for bit in range(32) if bit not in {
 """Bits by which tools that only compare masks deny the other personalities; they deny the query, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(msgspec.Struct, frozen=True):
     """The numbers of a machine's system call ABI."""
 
     audit: int
@@ -155,8 +155,7 @@ def denied_names(machine: str = "") -> list[str]:
     return sorted(name for name, numbers in DENIED.items() if numbers[column] is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class DeniedArgument:
+class DeniedArgument(msgspec.Struct, frozen=True):
     """A value of a call's first argument with which the call is denied with EPERM."""
 
     call: str

@@ -16,9 +16,10 @@ import shutil
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 from tare.results.scratch import scratch_folder
@@ -47,8 +48,7 @@ _GNU_FLAGS = ("-Wl,-z,noseparate-code", "-Wl,-z,norelro", "-Wl,-z,noexecstack")
 _ZIG_FLAGS = ("-fno-sanitize=all",)
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiler:
+class _Compiler(msgspec.Struct, frozen=True):
     name: str
     command: tuple[str, ...]
     version: str

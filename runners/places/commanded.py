@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure
@@ -46,17 +47,16 @@ _REMEDY = say(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandPlan(PlacePlan):
+class CommandPlan(PlacePlan, frozen=True, kw_only=True):
     """A runner's order for a place that a command makes."""
 
     what: str
     """Name of the command for people, as in ``runc run``."""
     argv: tuple[str, ...]
     """The command line, with :func:`agent_argv` somewhere in it. The program is a path; ``PATH`` is not searched."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The command's complete environment; ``TARE_RUN`` is added. Jobs get what the agent gets of it."""
-    files: Mapping[int, Path] = field(default_factory=dict)
+    files: Mapping[int, Path] = msgspec.field(default_factory=dict)
     """File descriptor in the command → file to open there for reading."""
     steps: tuple[Step, ...] = ()
     """Steps that the launcher's child takes before it executes the command."""

@@ -14,8 +14,9 @@ import os
 import select
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedPlan(CommandPlan):
+class CreatedPlan(CommandPlan, frozen=True, kw_only=True):
     """A runner's order for a place that commands make; ``argv`` creates the container with the channel as streams."""
 
     start: tuple[str, ...]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.runners.host.trees import discard_tree
 
@@ -30,8 +31,7 @@ def make_scratch(folder: Path) -> Path:
     return scratch
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceFolder:
+class PlaceFolder(msgspec.Struct, frozen=True):
     """The folder that a place has as long as it is open."""
 
     owner: PlaceFolders
@@ -60,17 +60,16 @@ class PlaceFolder:
             return False
 
 
-@dataclass(slots=True)
-class PlaceFolders:
+class PlaceFolders(msgspec.Struct):
     """The folders of one runner's places."""
 
     above: Path
     """Folder that they are in."""
     name: str
     """Beginning of their names."""
-    free: list[PlaceFolder] = field(default_factory=list)
+    free: list[PlaceFolder] = msgspec.field(default_factory=list)
     """Those that no place has now."""
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _numbers: itertools.count[int] = msgspec.field(default_factory=itertools.count)
 
     def take(self) -> PlaceFolder:
         """Give a place a folder that no other place has, and that is as it was made."""

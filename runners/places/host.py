@@ -11,9 +11,11 @@ import resource
 import socket
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.said import joined, listed, say
 from tare.runners.agent.session import AgentSession, preload
@@ -50,8 +52,7 @@ host's. It is added to the mapping's error for the time between a mark and the m
 REMEDY = say("remedy.doctor", "`tare doctor` says what this host permits")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacePlan:
+class PlacePlan(msgspec.Struct, frozen=True, kw_only=True):
     """A runner's order for a place on this host's kernel."""
 
     context: RunContext

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from tare.runners.places.folders import PlaceFolder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchPlan(PlacePlan):
+class LaunchPlan(PlacePlan, frozen=True, kw_only=True):
     """A runner's order for a place whose agent the launcher makes."""
 
     agent: Path

@@ -15,8 +15,9 @@ import platform
 import shutil
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.results.environment import ToolFacts
 from tare.results.said import say
@@ -54,8 +55,7 @@ MOUNT_POINTS = ("dev", "proc", "sys", "scratch", "run", "tmp", "usr", "etc")
 _PROBE_LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
+class Making(msgspec.Struct, frozen=True, kw_only=True):
     """The ingredients of one place's command line."""
 
     name: str
@@ -73,8 +73,7 @@ class Making:
     """The program that makes the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(msgspec.Struct, frozen=True):
     image: Image
     limits: Limits
     tool: Tool

@@ -15,9 +15,10 @@ import subprocess
 import tempfile
 import time
 import urllib.parse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import Missing, TareError
@@ -58,8 +59,7 @@ NEVER_RUN = re.compile(
 called. Every tool is tried after unpacking, so a package that is missing shows at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(msgspec.Struct, frozen=True):
     """Packages to fetch into one root."""
 
     names: tuple[str, ...]
@@ -68,8 +68,7 @@ class Packages:
     """Regular expression that names of packages have to match to be fetched; empty: all are."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Download:
+class _Download(msgspec.Struct, frozen=True):
     package: str
     version: str
     architecture: str

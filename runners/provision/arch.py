@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(msgspec.Struct, frozen=True):
     """One architecture by its different names."""
 
     machine: str

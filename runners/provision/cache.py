@@ -16,9 +16,10 @@ import shutil
 import stat
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -44,8 +45,7 @@ UNUSED_SECONDS = 60 * 86400
 """Age after its last use at which :meth:`Cache.sweep` removes an entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A verified entry: its folder of content, and the facts its builder returned."""
 
     path: Path
@@ -96,14 +96,13 @@ def _chosen_folder() -> Path:
     ))  # fmt: skip
 
 
-@dataclass(slots=True)
-class Cache:
+class Cache(msgspec.Struct):
     """The entries below one cache folder."""
 
     folder: Path
-    say: Callable[[str], None] = field(default=lambda _line: None)
+    say: Callable[[str], None] = msgspec.field(default=lambda _line: None)
     """Function that gets a line if an entry is damaged, or something takes long."""
-    _verified: dict[Path, Entry] = field(default_factory=dict)
+    _verified: dict[Path, Entry] = msgspec.field(default_factory=dict)
 
     def entry(
         self,

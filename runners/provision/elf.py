@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+import msgspec
+
 from tare.results.said import say
+from tare.results.storage.atomic import write_whole
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from elftools.elf.elffile import ELFFile
@@ -24,6 +29,11 @@ _known: dict[tuple[int, ...], Elf] = {}
 """Version of a file → its facts. A guest's QEMU has a hundred libraries, and they are asked for by several runners."""
 _SETTLED_NS = 2_000_000_000
 """Age from which a file is remembered: one that changes twice within a tick of the kernel's clock looks unchanged."""
+
+_KEPT = "elf-1.json"
+"""File in the cache with the facts that earlier runs read; the number is the version of what is read, and how."""
+_MOST_KEPT = 2000
+"""Files whose facts are kept from run to run, those read last."""
 
 _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 """``e_machine`` of 64-bit little-endian files → name as ``uname -m`` has it."""
@@ -35,8 +45,7 @@ _MOST_SEGMENTS = 1000
 """Program headers of one file; also below ``PN_XNUM``, which would make a section header tell their number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(msgspec.Struct, frozen=True):
     """The part of an ELF file that its loader acts on."""
 
     interpreter: str = ""
@@ -52,6 +61,27 @@ class Elf:
     def static(self) -> bool:
         """True if the file needs no loader."""
         return not self.interpreter
+
+
+@contextmanager
+def remembered(cache: Path) -> Iterator[None]:
+    """Take facts of unchanged files from earlier runs, and keep those that are read meanwhile for later ones.
+
+    Loading pyelftools and reading a program with its libraries by it takes 40 ms. A file that cannot be used or written
+    costs that time and nothing else.
+    """
+    kept = cache / _KEPT
+    with suppress(OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        found = msgspec.json.decode(kept.read_bytes(), type=list[tuple[tuple[int, ...], Elf]])
+        _known.update(found)
+    before = len(_known)
+    try:
+        yield
+    finally:
+        if len(_known) > before:
+            lasting = [*islice(reversed(_known.items()), _MOST_KEPT)][::-1]
+            with suppress(OSError):
+                write_whole(kept, msgspec.json.encode(lasting))
 
 
 def is_elf(path: Path) -> bool:

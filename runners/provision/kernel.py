@@ -14,9 +14,11 @@ import re
 import subprocess
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.errors import Missing, TareError
@@ -61,8 +63,7 @@ def _packages(source: str) -> Packages:
     return Packages((names[source],), r"linux-(image|modules)-\d.*")
 
 
-@dataclass(frozen=True, slots=True)
-class GuestKernel:
+class GuestKernel(msgspec.Struct, frozen=True):
     """A kernel file with its modules and its configuration."""
 
     path: Path
@@ -93,11 +94,10 @@ class GuestKernel:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class HostKernel:
+class HostKernel(msgspec.Struct, frozen=True):
     """The files of the running kernel: in ``/boot`` on most distributions, with its modules on Fedora and Arch."""
 
-    release: str = field(default_factory=platform.release)
+    release: str = msgspec.field(default_factory=platform.release)
     boot: Path = Path("/boot")
     modules: Path = Path("/lib/modules")
     running_config: Path = Path("/proc/config.gz")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import platform
 from collections import deque
-from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tare.runners.errors import TareError
 from tare.runners.provision.elf import Elf, is_elf, read_elf
@@ -29,8 +30,7 @@ _METHOD = 1
 """Version of the search: closures that another one found are not used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(msgspec.Struct, frozen=True):
     """The loader and the libraries of a program, as paths *inside* the root; links of directories are resolved."""
 
     interpreter: str
@@ -60,22 +60,21 @@ def fetched_closure(store: Cache, fetched: Entry, program: str) -> Closure:
     """
 
     def find(_folder: Path) -> dict[str, Any]:
-        return asdict(Libraries(fetched.path).closure(program))
+        return msgspec.structs.asdict(Libraries(fetched.path).closure(program))
 
     key = f"{_METHOD} {fetched.path} {program} {sorted(fetched.facts['packages'].items())}"
     facts = store.entry("closures", key, find).facts
     return Closure(facts["interpreter"], tuple(facts["libraries"]), tuple(facts["missing"]))
 
 
-@dataclass(slots=True)
-class Libraries:
+class Libraries(msgspec.Struct):
     """The libraries below one root, read on demand."""
 
     root: Path
-    machine: str = field(default_factory=platform.machine)
+    machine: str = msgspec.field(default_factory=platform.machine)
     _default: tuple[str, ...] = ()
     _everywhere: dict[str, str] | None = None
-    _elfs: dict[str, Elf] = field(default_factory=dict)
+    _elfs: dict[str, Elf] = msgspec.field(default_factory=dict)
 
     def closure(self, program: str, *, extra: Iterable[str] = ()) -> Closure:
         """Find the closure of a program and of ``extra`` files that it opens itself; all are paths inside the root."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 from tare.runners.errors import Missing
@@ -23,15 +24,14 @@ _VALGRIND_TOOLS = ("usr/libexec/valgrind", "usr/lib/*/valgrind", "usr/lib/valgri
 _FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu", "usr/share/qemu-efi-aarch64")
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """The way in which a tool is started, besides its path."""
 
     prefix: tuple[str, ...] = ()
     """Loader, with its options."""
     suffix: tuple[str, ...] = ()
     """Options that the tool always has."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 AS_IT_IS = Start()

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from tare.results.nearest import did_you_mean
 from tare.results.said import say
 from tare.results.scratch import scratch_folder
@@ -40,8 +42,7 @@ NOT_HERE_YET = "not here yet; is fetched before the run"
 _TRY_SECONDS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A program that was found and works."""
 
     name: str

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from support.launched_places import EMPTY, run_context, settled_state, touched_folders
@@ -124,7 +125,7 @@ class Cut(PythonWeb):
 
         def job(at: Address) -> Job:
             one = plain.job(at)
-            return replace(one, argv=(*one.argv, self.after))
+            return msgspec.structs.replace(one, argv=(*one.argv, self.after))
 
         return replace(plain, job=job)
 

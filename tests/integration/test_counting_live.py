@@ -3,10 +3,10 @@
 import os
 import statistics
 import sys
-from dataclasses import replace
 
 import pytest
 
+from support.changing import replace
 from support.launched_places import program, runner_for
 from tare.runners.model import CountedEvent, Job, Limits
 

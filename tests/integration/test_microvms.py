@@ -5,11 +5,11 @@ import json
 import os
 import sys
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from support.launched_places import EMPTY, run_context, settled_state
 from support.paths import SUPPORT

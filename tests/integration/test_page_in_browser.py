@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -298,7 +297,7 @@ def test_faults_would_be_found(chromium: browser.Browser, pages: Pages, tmp_path
     assert not browser.axe() or any("image-alt" in one for one in chromium.violations())
 
 
-LOST = dataclasses.replace(run_of(), trials=(trial(0, outcome="failed", reason="no"),))
+LOST = msgspec.structs.replace(run_of(), trials=(trial(0, outcome="failed", reason="no"),))
 ODD: dict[str, ReportInput] = {
     "nothing": empty_input(),
     "all failed": LOST,
@@ -310,7 +309,7 @@ ODD: dict[str, ReportInput] = {
             for w in ("null", "cpu")
         )
     ),
-    "interrupted": dataclasses.replace(
+    "interrupted": msgspec.structs.replace(
         make_input(blocks=2),
         manifest=msgspec.structs.replace(make_input(blocks=2).manifest, status="interrupted"),
     ),

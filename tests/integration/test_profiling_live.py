@@ -2,9 +2,9 @@
 
 import os
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from support.launched_places import EMPTY, run_context, settled_state
 from tare.bench.campaign.profiled_places import ProfiledRunner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from support.synthetic import make_input
@@ -36,7 +36,7 @@ DRAWN = [p for p in PLOTS if p.name not in {"ladder", "scaling", "starts", "dens
 def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
     folder = tmp_path_factory.mktemp("run folder")
     files = {"trials.jsonl": folder / "runs" / "trials.jsonl", "flamegraph of python": folder / "a#b.html"}
-    given = dataclasses.replace(make_input(blocks=4), files=files)
+    given = msgspec.structs.replace(make_input(blocks=4), files=files)
     return build_report(given, folder / "out" / "id")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
 
 from support.campaigns import LIMITS
 from tare.bench.experiments.base import Experiment, Findings

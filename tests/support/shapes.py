@@ -5,7 +5,6 @@ What a run says in sentences is said as the suite says it, so that pages in othe
 
 from __future__ import annotations
 
-import dataclasses
 import string
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -83,7 +82,7 @@ def remedy() -> str:
 
 
 def with_manifest(given: ReportInput, **changes: Any) -> ReportInput:
-    return dataclasses.replace(given, manifest=msgspec.structs.replace(given.manifest, **changes))
+    return msgspec.structs.replace(given, manifest=msgspec.structs.replace(given.manifest, **changes))
 
 
 def plain() -> ReportInput:
@@ -102,7 +101,7 @@ def plain() -> ReportInput:
         for one in given.trials
     )
     return with_manifest(
-        dataclasses.replace(given, comparisons=told, trials=trials), name="", host={"python": "3.11.7"}
+        msgspec.structs.replace(given, comparisons=told, trials=trials), name="", host={"python": "3.11.7"}
     )
 
 
@@ -113,7 +112,7 @@ def because(reason: str) -> str:
 
 def of_trials(*trials: Trial, **changes: Any) -> ReportInput:
     """Make a run of trials alone."""
-    return with_manifest(dataclasses.replace(empty_input(), trials=trials), name="", host={}, **changes)
+    return with_manifest(msgspec.structs.replace(empty_input(), trials=trials), name="", host={}, **changes)
 
 
 def failing(outcome: Any) -> ReportInput:
@@ -158,7 +157,7 @@ def every_sentence() -> ReportInput:
     """Make a run that notes everything that the suite can say."""
     given = unjudged()
     first = msgspec.structs.replace(given.comparisons[0], notes=tuple(sentences().values()))
-    return dataclasses.replace(given, comparisons=(first,))
+    return msgspec.structs.replace(given, comparisons=(first,))
 
 
 def states(status: Any = "complete", mode: Any = "default", **changes: Any) -> ReportInput:
@@ -177,7 +176,7 @@ def damaged() -> ReportInput:
     others = tuple(
         Problem(n, kind, told[f"problem.{code}"], "") for n, (kind, code) in enumerate(kinds.items(), 3)
     )
-    return dataclasses.replace(unjudged(), problems=(*cut, *others))
+    return msgspec.structs.replace(unjudged(), problems=(*cut, *others))
 
 
 def contents() -> ReportInput:
@@ -324,7 +323,7 @@ def known_host() -> ReportInput:
         provenance=origin,
         context={"image": "x", "limits": {"cpus": 1}},
     )
-    return dataclasses.replace(given, calibration=calibration, counts=counts)
+    return msgspec.structs.replace(given, calibration=calibration, counts=counts)
 
 
 def left_behind() -> ReportInput:

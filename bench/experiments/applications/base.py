@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tare.bench.experiments.applications import load
 from tare.bench.experiments.applications.cpus import keep_apart, split_cpus

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.reports.text.korean import spelt, together
 from tare.reports.text.numbers import percent
@@ -31,8 +33,7 @@ HELP = "help-"
 """Beginning of the name of the catalogue of what ``--help`` prints, by the English text. English has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """Look up the texts of one language: dotted key → text with ``{placeholders}``."""
 
     language: Language

@@ -6,8 +6,9 @@ note's own sentences are in the catalogue of the reports. Planning reads the nee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 PlaceKind = Literal["host", "container", "guest", "sandbox"]
 """Kind of place that a claim is about. ``sandbox``: a container whose jobs run on a kernel in user space."""
@@ -16,8 +17,7 @@ WORK = ("cpu", "memory", "kernel", "disk", "network", "python", "apps")
 """Families whose workloads measure what running in a place costs, as opposed to making or delivering it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(msgspec.Struct, frozen=True):
     """Guests lose performance against the host, in the order of their exits."""
 
     margin: float = 0.02
@@ -29,8 +29,7 @@ class Loss:
     families: tuple[str, ...] = WORK
 
 
-@dataclass(frozen=True, slots=True)
-class NoLoss:
+class NoLoss(msgspec.Struct, frozen=True):
     """Containers cost nothing that matters."""
 
     margin: float = 0.02
@@ -40,8 +39,7 @@ class NoLoss:
     families: tuple[str, ...] = WORK
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A guest keeps its performance whatever its neighbours do."""
 
     least: float = 0.95
@@ -52,42 +50,36 @@ class Kept:
     """The same of a victim that answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Larger:
+class Larger(msgspec.Struct, frozen=True):
     """An image of a guest is larger than that of a container with the same payload."""
 
     margin: float = 0.02
     """Relative difference that matters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kernels:
+class Kernels(msgspec.Struct, frozen=True):
     """Containers run on the host's kernel, and guests do not."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyNeeded:
+class OnlyNeeded(msgspec.Struct, frozen=True):
     """A container's image holds only what its application needs; never refuted, as bytes may be read later."""
 
     least: float = 0.9
     """Share of the image's bytes that must be read before the first answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Untouched:
+class Untouched(msgspec.Struct, frozen=True):
     """No attempt of a container without extra privileges to reach the host succeeds."""
 
     only_seeing: tuple[str, ...] = ("see-host-process", "read-kernel-log", "use-bpf", "watch-all-processes")
     """Attempts that change nothing on the host: listed where they are open, and not counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(msgspec.Struct, frozen=True):
     """A server answers in a place whose root holds nothing but its image."""
 
 
-@dataclass(frozen=True, slots=True)
-class SameFacts:
+class SameFacts(msgspec.Struct, frozen=True):
     """Places made of one image show their jobs the same environment."""
 
     of_image: tuple[str, ...] = ("libc.image",)
@@ -96,16 +88,14 @@ class SameFacts:
     """Beginnings of the facts that name a place and describe no environment; they are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+class Reuse(msgspec.Struct, frozen=True):
     """A new version arrives sooner, and with fewer bytes, where the target has its other layers."""
 
     margin: float = 0.02
     """Relative difference that matters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quick:
+class Quick(msgspec.Struct, frozen=True):
     """A container is there within seconds, and sooner than a guest."""
 
     most_seconds: float = 5.0
@@ -114,8 +104,7 @@ class Quick:
     """Relative difference that matters between a guest's start and a container's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
+class Many(msgspec.Struct, frozen=True):
     """Many containers are open at once, and the last ones start about as fast as the first ones."""
 
     least_places: int = 16
@@ -124,8 +113,7 @@ class Many:
     """Factor by which the starts of the last quarter may be slower than those of the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
+class Shapes(msgspec.Struct, frozen=True):
     """An application made of services runs in containers about as fast as on the host, in each of its shapes."""
 
     margin: float = 0.10
@@ -138,8 +126,7 @@ Rule = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One claim of the note: how it is judged, by what, and where the report shows that."""
 
     id: str

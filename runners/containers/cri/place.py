@@ -14,7 +14,7 @@ import select
 import socket
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tare.results.record import Metric
@@ -63,8 +63,7 @@ PHASES = (
 """Metric, first mark, last mark. ``cri.start`` ends at the agent's first instruction, before its call returns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CriPlan(PlacePlan):
+class CriPlan(PlacePlan, frozen=True, kw_only=True):
     """Everything needed to make a :class:`CriPlace`."""
 
     cri: Cri

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tare.results.environment import EngineFacts
 from tare.results.said import say
 from tare.runners.containers.cri.client import Cri
@@ -134,7 +136,9 @@ class Containerd:
             cri=cri,
             tag=tag,
             limits=limits,
-            cgroups=replace(tops, hierarchies=tuple(replace(one, own=one.top) for one in tops.hierarchies)),
+            cgroups=replace(
+                tops, hierarchies=tuple(msgspec.structs.replace(one, own=one.top) for one in tops.hierarchies)
+            ),
             daemons=tuple(daemons),
             facts={
                 "kernel": platform.release(),

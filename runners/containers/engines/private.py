@@ -16,9 +16,10 @@ import socket
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from tare.results.said import say
 from tare.results.storage.atomic import write_whole
@@ -50,8 +51,7 @@ _MARK = "TARE_DOCKER"
 Status = Literal["absent", "starting", "running", "dead"]
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateDocker:
+class PrivateDocker(msgspec.Struct, frozen=True):
     """A private daemon, running or not. Its whole state is on the disk."""
 
     name: str = NAME

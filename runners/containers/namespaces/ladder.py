@@ -10,8 +10,10 @@ branches are none: their containers share a user namespace (:mod:`tare.runners.c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.environment import RungRecord
 from tare.results.said import say
@@ -46,8 +48,7 @@ CONNECTED: Final[tuple[Network, ...]] = ("veth", "bridge", "nat")
 """Variants of the full container that have this network instead of none. They are not rungs either."""
 
 
-@dataclass(frozen=True, slots=True)
-class LadderRung:
+class LadderRung(msgspec.Struct, frozen=True):
     """Everything that a container at one rung has."""
 
     name: str

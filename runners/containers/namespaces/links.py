@@ -8,9 +8,11 @@ place, so that a place has one address, whoever asks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.runners.errors import PlaceFailure, remedy_of
 from tare.runners.launcher.processes import SpawnError
@@ -30,8 +32,7 @@ _FIRST_INDEX = 10
 """Index of a place's first interface to another one; ``lo`` and ``eth0`` have the first two."""
 
 
-@dataclass(slots=True)
-class _End:
+class _End(msgspec.Struct):
     """An open place, as others are linked to it."""
 
     pid: int
@@ -39,7 +40,7 @@ class _End:
     serves: bool = False
     interfaces: int = 0
     """Interfaces to other places that were ever made in it."""
-    linked: set[str] = field(default_factory=set)
+    linked: set[str] = msgspec.field(default_factory=set)
     """Addresses of the places to which it was linked."""
 
     def next_interface(self) -> int:

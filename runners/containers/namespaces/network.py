@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from tare.runners.containers.namespaces.links import Links
 from tare.runners.launcher.steps.files import WriteFile
@@ -61,8 +62,7 @@ def router(kind: Network, owner: tuple[int, int] | None = None) -> tuple[Step, .
     return (*user, NewNamespace("net"), LinkUp("lo"), *(() if kind == "veth" else bridge))
 
 
-@dataclass(slots=True)
-class VethNetwork:
+class VethNetwork(msgspec.Struct):
     """Network of a runner's places. Make it when the launcher with the steps of :func:`router` runs."""
 
     kind: Network
@@ -75,7 +75,7 @@ class VethNetwork:
     :meth:`connect`."""
     links: Links | None = None
     """Pairs between places; ``None``: they reach each other by the bridge. Set by :meth:`connect`."""
-    _undo: ExitStack = field(default_factory=ExitStack)
+    _undo: ExitStack = msgspec.field(default_factory=ExitStack)
 
     def connect(self, launcher: Launcher, router: Launcher, run: str) -> None:
         """Complete the network; for NAT make the other host and the route to it.

@@ -16,8 +16,10 @@ that the network belongs to (:mod:`tare.runners.containers.namespaces.network`),
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.runners.launcher.seccomp import build_filter
 from tare.runners.launcher.steps.files import MakeDirectory
@@ -91,16 +93,14 @@ CHROOT: Final = "/root"
 _QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(msgspec.Struct, frozen=True):
     """One rung of the isolation ladder: a name and the steps it adds."""
 
     name: str
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Folders and settings that a container is made from. Paths are as its first steps see them."""
 
     base: Path

@@ -15,9 +15,10 @@ import os
 import platform
 import stat
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.environment import HostFacts
 from tare.results.said import say

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.containers.oci.config import Bundle, config
@@ -96,7 +98,7 @@ class OciRunner(RootedRunner):
             "sweep": False,
         }
         return CreatedPlan(
-            **{field.name: getattr(plan, field.name) for field in fields(plan)} | changed,
+            **msgspec.structs.asdict(plan) | changed,
             start=(*front, "start", making.container),
             delete=(*front, "delete", making.container),
             pid_file=pid_file,

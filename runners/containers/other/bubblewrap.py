@@ -6,8 +6,9 @@ the same system call filter, as in our own container.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.containers.oci.config import CAPABILITIES

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tare.results.said import say
 from tare.runners.containers.oci.config import CAPABILITIES

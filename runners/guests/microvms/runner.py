@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import structs
 
 from tare.results.environment import GuestFacts
@@ -160,7 +161,7 @@ class MicroVmRunner:
             context=self._context,
             name=self.name,
             number=0,
-            limits=replace(
+            limits=msgspec.structs.replace(
                 limits,
                 memory_bytes=limits.memory_bytes + OVERHEAD_BYTES,
                 pids=max(limits.pids, VMM_PIDS),

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from msgspec import structs
 
 from tare.results.environment import GuestFacts
@@ -261,7 +262,7 @@ class QemuRunner:
             machine=ready.machine,
             instance=instance,
             scratch=ready.machine.scratch,
-            limits=replace(
+            limits=msgspec.structs.replace(
                 limits,
                 memory_bytes=limits.memory_bytes + OVERHEAD_BYTES[self.accelerator],
                 pids=max(limits.pids, QEMU_PIDS),

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import read, words, write
@@ -39,8 +41,7 @@ class CgroupError(TareError):
     """A cgroup could be made, but not set up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(msgspec.Struct, frozen=True):
     """One mounted cgroup file system, and our place in it."""
 
     version: int
@@ -57,8 +58,7 @@ class Hierarchy:
         return os.access(self.own, os.W_OK)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A place's cgroup in one hierarchy, but for its name."""
 
     version: int
@@ -108,13 +108,12 @@ class _Part:
             write(self.parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
 
 
-@dataclass(slots=True)
-class _Recipe:
+class _Recipe(msgspec.Struct):
     """The cgroups of places that are asked for in the same way."""
 
-    parts: list[_Part] = field(default_factory=list)
-    controllers: set[str] = field(default_factory=set)
-    reasons: list[str] = field(default_factory=list)
+    parts: list[_Part] = msgspec.field(default_factory=list)
+    controllers: set[str] = msgspec.field(default_factory=set)
+    reasons: list[str] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

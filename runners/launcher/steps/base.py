@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.results.said import say
 
@@ -43,8 +44,7 @@ class Op(IntEnum):
     SPIN = 18
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One thing that a new process does before it becomes its program."""
 
     @property

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeDirectory(Step):
+class ChangeDirectory(Step, frozen=True):
     """Change the working directory by chdir(2)."""
 
     path: str
@@ -23,8 +20,7 @@ class ChangeDirectory(Step):
         return instruction(Op.CHDIR, index, texts=[self.path])
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDirectory(Step):
+class MakeDirectory(Step, frozen=True):
     """Call mkdir(2); a folder that exists is fine."""
 
     path: str
@@ -39,8 +35,7 @@ class MakeDirectory(Step):
         return instruction(Op.MKDIR, index, [self.mode], [self.path])
 
 
-@dataclass(frozen=True, slots=True)
-class WriteFile(Step):
+class WriteFile(Step, frozen=True):
     """Write a text into an existing file by one write(2): maps, sysctls, cgroups."""
 
     path: str

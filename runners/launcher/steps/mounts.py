@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
@@ -29,8 +28,7 @@ _FLAG_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Mount(Step):
+class Mount(Step, frozen=True):
     """Call mount(2): a new file system, a bind, a remount or a change of propagation."""
 
     target: str
@@ -62,8 +60,7 @@ class Mount(Step):
         return instruction(Op.MOUNT, index, [self.flags], [self.source, self.target, self.kind, self.data])
 
 
-@dataclass(frozen=True, slots=True)
-class PivotRoot(Step):
+class PivotRoot(Step, frozen=True):
     """Make a mount point the root, and detach the old root so that no path leads to it.
 
     Old and new root are stacked on each other, so no folder for the old one is needed (pivot_root(2), notes).
@@ -85,8 +82,7 @@ class PivotRoot(Step):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRoot(Step):
+class ChangeRoot(Step, frozen=True):
     """Call chroot(2): it changes where paths begin, and isolates nothing else."""
 
     root: str
@@ -100,8 +96,7 @@ class ChangeRoot(Step):
         return instruction(Op.CHROOT, index, texts=[self.root]) + instruction(Op.CHDIR, index, texts=["/"])
 
 
-@dataclass(frozen=True, slots=True)
-class MoveRoot(Step):
+class MoveRoot(Step, frozen=True):
     """Move a mount over the root of a mount namespace and enter it, as ``switch_root`` does.
 
     Only for namespaces whose old root holds nothing secret. Unlike :class:`PivotRoot` there is nothing to detach, so it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from tare.results.said import say
@@ -21,8 +20,7 @@ CLONE_FLAGS = {
 """Namespace → its flag for clone3(2), unshare(2) and setns(2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewNamespace(Step):
+class NewNamespace(Step, frozen=True):
     """Be born in a new namespace of one kind."""
 
     kind: str
@@ -43,8 +41,7 @@ class NewNamespace(Step):
         return b""
 
 
-@dataclass(frozen=True, slots=True)
-class EnterNamespace(Step):
+class EnterNamespace(Step, frozen=True):
     """Enter an existing namespace by setns(2)."""
 
     kind: str
@@ -74,8 +71,7 @@ def into_network(path: str) -> tuple[EnterNamespace, ...]:
     return (*user, EnterNamespace("net", path))
 
 
-@dataclass(frozen=True, slots=True)
-class MapUser(Step):
+class MapUser(Step, frozen=True):
     """Map root inside the user namespace to one user and group outside.
 
     An ordinary user may map no more than that (user_namespaces(7)).
@@ -100,8 +96,7 @@ class MapUser(Step):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SetHostname(Step):
+class SetHostname(Step, frozen=True):
     """Set the host name by sethostname(2)."""
 
     name: str

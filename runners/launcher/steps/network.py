@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tare.results.said import say
@@ -14,8 +13,7 @@ _WHOLE = 32
 """Length of the prefix of a network of one IPv4 address."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp(Step):
+class LinkUp(Step, frozen=True):
     """Bring a network interface of the process' net namespace up."""
 
     name: str = "lo"
@@ -29,8 +27,7 @@ class LinkUp(Step):
         return instruction(Op.LINK_UP, index, texts=[self.name])
 
 
-@dataclass(frozen=True, slots=True)
-class MakeBridge(Step):
+class MakeBridge(Step, frozen=True):
     """Make a bridge with an address in the process' net namespace."""
 
     name: str
@@ -57,8 +54,7 @@ class MakeBridge(Step):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MakePair(Step):
+class MakePair(Step, frozen=True):
     """Make a pair of virtual Ethernet interfaces: one end here with an address, the other in a process' namespace."""
 
     name: str
@@ -87,8 +83,7 @@ class MakePair(Step):
         return _ask(index, pair) + _ask(index, netlink.new_address(self.index, self.address, self.prefix))
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDirectly(Step):
+class LinkDirectly(Step, frozen=True):
     """Make a pair of interfaces whose end here has an address and a route to that of the other end alone."""
 
     name: str
@@ -119,8 +114,7 @@ class LinkDirectly(Step):
         return _ask(index, pair) + _ask(index, address)
 
 
-@dataclass(frozen=True, slots=True)
-class SetDirectAddress(Step):
+class SetDirectAddress(Step, frozen=True):
     """Bring an interface up, with an address and a route to the one address at the other end."""
 
     index: int
@@ -143,8 +137,7 @@ class SetDirectAddress(Step):
         return _ask(index, netlink.link_up(self.index)) + _ask(index, address)
 
 
-@dataclass(frozen=True, slots=True)
-class SetAddress(Step):
+class SetAddress(Step, frozen=True):
     """Bring an interface up and give it an address."""
 
     index: int
@@ -168,8 +161,7 @@ class SetAddress(Step):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Masquerade(Step):
+class Masquerade(Step, frozen=True):
     """Translate the source address of all packets that leave by an interface."""
 
     index: int
@@ -183,8 +175,7 @@ class Masquerade(Step):
         return _ask(index, netlink.new_masquerade(self.index), protocol=netlink.NETFILTER)
 
 
-@dataclass(frozen=True, slots=True)
-class JoinBridge(Step):
+class JoinBridge(Step, frozen=True):
     """Make a new net namespace with an ``eth0`` whose other end is on a bridge of the old one.
 
     Only for the first process of a pid namespace: the kernel finds the new net namespace by pid 1.
@@ -215,8 +206,7 @@ class JoinBridge(Step):
         return _joined(index, pair, netlink.new_address(_ETH0, self.address, self.prefix), self.gateway)
 
 
-@dataclass(frozen=True, slots=True)
-class JoinPair(Step):
+class JoinPair(Step, frozen=True):
     """Make a new net namespace with an ``eth0`` whose other end is in the old one, and nothing in between.
 
     Only for the first process of a pid namespace: the kernel finds the new net namespace by pid 1.

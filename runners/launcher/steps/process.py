@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 
-@dataclass(frozen=True, slots=True)
-class SetLimit(Step):
+class SetLimit(Step, frozen=True):
     """Call setrlimit(2), for the soft and the hard limit."""
 
     name: str
@@ -28,8 +25,7 @@ class SetLimit(Step):
         return instruction(Op.LIMIT, index, [self.resource, self.soft, self.hard])
 
 
-@dataclass(frozen=True, slots=True)
-class KeepCapabilities(Step):
+class KeepCapabilities(Step, frozen=True):
     """Drop all capabilities but these from the bounding, effective, permitted, inheritable and ambient sets."""
 
     numbers: frozenset[int]
@@ -44,8 +40,7 @@ class KeepCapabilities(Step):
         return instruction(Op.KEEP_CAPABILITIES, index, [sum(1 << number for number in self.numbers)])
 
 
-@dataclass(frozen=True, slots=True)
-class NoNewPrivileges(Step):
+class NoNewPrivileges(Step, frozen=True):
     """Set ``PR_SET_NO_NEW_PRIVS``: set-uid programs grant nothing any more."""
 
     def describe(self) -> str:
@@ -57,11 +52,10 @@ class NoNewPrivileges(Step):
         return instruction(Op.NO_NEW_PRIVILEGES, index)
 
 
-@dataclass(frozen=True, slots=True)
-class Seccomp(Step):
+class Seccomp(Step, frozen=True):
     """Install a system call filter (classic BPF, see :mod:`tare.runners.launcher.seccomp`)."""
 
-    program: bytes = field(repr=False)
+    program: bytes
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -72,8 +66,7 @@ class Seccomp(Step):
         return instruction(Op.SECCOMP, index, texts=[self.program])
 
 
-@dataclass(frozen=True, slots=True)
-class Spin(Step):
+class Spin(Step, frozen=True):
     """Keep the CPU busy for a known time: a deliberate slowdown, for calibration."""
 
     seconds: float

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import replace
 from functools import cache as kept
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from support.export_making import given
 from support.fuzzing.mutators import ODD, damaged, json_lines, json_text, packed

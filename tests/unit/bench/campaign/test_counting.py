@@ -1,10 +1,10 @@
 """Counting of instructions after a campaign: by the PMU, by callgrind, or not, with the reason."""
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import Telling, make_plan, make_provisioned
 from support.stub import Stub

@@ -2,10 +2,11 @@
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import Steady, Telling, make_plan, make_provisioned, make_recorder
 from support.stub import Duck

@@ -1,6 +1,6 @@
 import itertools
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from support.campaigns import KEYS, Steady, make_campaign, make_plan
+from support.changing import replace
 from support.results_making import trial
 from tare.bench.campaign import duet, precision, steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER

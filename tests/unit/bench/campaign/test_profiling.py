@@ -1,8 +1,9 @@
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import Steady, Telling, make_plan, make_provisioned
 from support.stub import Duck

@@ -1,12 +1,13 @@
 """What cannot be had or prepared becomes a reason, and the rest goes on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
+from support.changing import replace
 from support.stub import Stub
 from tare.bench.campaign import provision as module
 from tare.bench.campaign.provision import provision

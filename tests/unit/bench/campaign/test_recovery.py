@@ -1,9 +1,10 @@
 """Runs in which the launcher, or what a runner was prepared with, is killed: what is recorded, and how they go on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
 from support.stub import Duck

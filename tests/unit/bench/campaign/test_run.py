@@ -1,10 +1,9 @@
 """Whole runs on fake runners: what is stored, what an interruption leaves, and how a run is taken up again."""
 
-from dataclasses import replace
-
 import pytest
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
+from support.changing import replace
 from tare.bench.campaign import manifest, steady_state
 from tare.bench.campaign.run import measure
 from tare.bench.request.request import CommandVersion, Request

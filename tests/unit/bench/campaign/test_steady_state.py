@@ -1,10 +1,10 @@
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.campaigns import Steady, Telling, make_plan, make_provisioned, make_recorder
+from support.changing import replace
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER, Failures
 from tare.bench.campaign.slots import slots

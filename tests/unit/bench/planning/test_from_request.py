@@ -1,8 +1,7 @@
 """Plans of requests for single cases, as pytest makes them, against those of ``tare run``."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import make_provisioned
 from tare.bench.planning.from_request import plan

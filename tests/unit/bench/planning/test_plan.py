@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import pytest
 
+from support.changing import replace
 from tare.bench.planning.estimates import Estimates
 from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import JOB_SECONDS, MODES, is_planned

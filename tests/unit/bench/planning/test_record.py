@@ -1,7 +1,6 @@
 """Requests and plans go to JSON and back; a damaged plan ends in a sentence."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.changing import replace
 from support.paths import GOLDEN
 from support.plans import make_plan, plan_json
 from support.results_making import trial, write_run
@@ -72,22 +72,23 @@ settings = st.lists(
 ).map(lambda values: change(Settings(), values))
 
 requests = st.builds(
-    Request,
+    lambda **fields: Request(**fields),  # noqa: PLW0108 - a struct's own signature needs the types of its fields
     settings=settings,
     mode=st.sampled_from(["quick", "default", "rigorous"]),
     command=st.lists(words, max_size=2).map(tuple),
     versions=st.lists(
-        st.builds(CommandVersion, words, st.lists(words, max_size=2).map(tuple)), max_size=2
+        st.tuples(words, st.lists(words, max_size=2).map(tuple)).map(lambda made: CommandVersion(*made)),
+        max_size=2,
     ).map(tuple),
-    variants=st.lists(st.builds(SettingsVariant, words, settings), max_size=2).map(tuple),
+    variants=st.lists(st.tuples(words, settings).map(lambda made: SettingsVariant(*made)), max_size=2).map(
+        tuple
+    ),
     carry=st.lists(paths, max_size=2).map(tuple),
     cases=st.none() | st.frozensets(st.tuples(words, words), max_size=3),
     slowdowns=st.none()
-    | st.builds(
-        Slowdowns,
-        st.lists(st.floats(0.001, 1), max_size=3).map(tuple),
-        st.dictionaries(words, costs, max_size=2),
-    ),
+    | st.tuples(
+        st.lists(st.floats(0.001, 1), max_size=3).map(tuple), st.dictionaries(words, costs, max_size=2)
+    ).map(lambda made: Slowdowns(*made)),
 )
 
 
@@ -435,4 +436,4 @@ def test_own_workloads_go_to_json_and_back_and_are_planned_again():
     again = request_from_record(record)
     assert (again.own, again.only_own, again.around) == (request.own, True, request.around)
     with pytest.raises(UsageError, match=r"request\.own\.web: there is no 'comand'"):
-        request_from_record(msgspec.structs.replace(record, own={"web": {"comand": "x"}}))
+        request_from_record(replace(record, own={"web": {"comand": "x"}}))

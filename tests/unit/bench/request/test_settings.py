@@ -1,10 +1,10 @@
 import argparse
-import dataclasses
 import json
 import re
 import typing
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,6 @@ from tare.bench.request import layers, readers
 from tare.bench.request.declarations import SETTINGS, near_key, override
 from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
 from tare.bench.request.setting import VARIABLES, defaults
-from tare.bench.request.settings import Settings
 from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
 from tare.runners.settings import KERNEL_SOURCES, Accel
@@ -207,8 +206,8 @@ def test_limits_default_to_all_cpus(parse):
 
 
 def fields():
-    groups = {field.name: getattr(defaults(), field.name) for field in dataclasses.fields(Settings)}
-    return {f"{name}.{field.name}" for name, group in groups.items() for field in dataclasses.fields(group)}
+    groups = msgspec.structs.asdict(defaults())
+    return {f"{name}.{field}" for name, group in groups.items() for field in group.__struct_fields__}
 
 
 def test_every_field_is_declared_once_and_every_declaration_has_a_field():

@@ -1,10 +1,10 @@
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.changing import replace
 from support.paths import ROOT
 from support.sites import make_site
 from tare.bench.measurable import Terms, Unsuitable

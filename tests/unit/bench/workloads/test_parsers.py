@@ -1,10 +1,10 @@
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.changing import replace
 from support.paths import GOLDEN
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.command import Command

@@ -1,8 +1,7 @@
 """The ledger on the page and in the summary: verdicts beside the note's sentences, rules and measurements folded."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support.claims import GUEST, kvm_unusable, looked
 from support.results_making import manifest

@@ -24,7 +24,7 @@ WORSE = CountsCompared(
 
 
 def page(**changes: object) -> Page:
-    return Page(Summary(replace(empty_input(), **changes)), words("en"))  # type: ignore[arg-type]
+    return Page(Summary(msgspec.structs.replace(empty_input(), **changes)), words("en"))
 
 
 def test_the_page_tells_the_verdict_by_instructions_apart() -> None:

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support import synthetic
 from support.crowds import TRIALS, ramp

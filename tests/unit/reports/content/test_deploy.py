@@ -1,8 +1,7 @@
 """The section on deployment: ways, layers and reads, from trials with known sizes and times."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support import synthetic
 from tare.reports.content.nodes import Table

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from msgspec.structs import replace
 
 from support import synthetic
 from tare.reports.content.nodes import Table

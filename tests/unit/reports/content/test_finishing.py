@@ -1,9 +1,8 @@
 """The Korean page repeats what the record says, by its code, and leaves what it does not know as it was recorded."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from support.results_making import trial
 from support.synthetic import empty_input

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -184,7 +183,7 @@ ALONE = [trial(n, msgspec.structs.replace(trial(0, 0.0004).metrics[0], primary=T
     ids=["nothing", "skipped", "failed", "alone", "nothing in common"],
 )  # fmt: skip
 def test_a_run_without_comparisons_says_what_there_is(trials, expected):
-    assert told(dataclasses.replace(run_of(), trials=tuple(trials))) == [expected]
+    assert told(msgspec.structs.replace(run_of(), trials=tuple(trials))) == [expected]
 
 
 def test_every_rule_can_be_heard():
@@ -237,11 +236,11 @@ def test_the_ladder_names_its_costliest_step_and_no_branch():
         rung("namespaces:+net", "namespaces:+mount", 1.5),
         rung("namespaces", "namespaces:+net", 1.1, total=2.0),
     )
-    assert told(dataclasses.replace(run_of(), rung_costs=rungs))[0] == (
+    assert told(msgspec.structs.replace(run_of(), rung_costs=rungs))[0] == (
         "All 3 rungs of a container together make start-up 2.0× as long; the costliest is net (+500 µs)."
     )
     undecided = run_of(compared("null", 2.0, "undecided", half=0.6))
-    assert told(dataclasses.replace(undecided, rung_costs=rungs)) == [
+    assert told(msgspec.structs.replace(undecided, rung_costs=rungs)) == [
         "A namespace container starts in 2.0 ms."
     ], "where it is open what the whole container costs, nothing is told of its rungs"
 
@@ -252,7 +251,7 @@ def test_rungs_are_no_places_of_their_own():
         rung("namespaces", "namespaces:+mount", 1.1, total=2.0),
     )
     found = [compared("cpu", 1.0, "same", runner=one.runner) for one in rungs]
-    assert told(dataclasses.replace(run_of(*found), rung_costs=rungs))[1:] == [
+    assert told(msgspec.structs.replace(run_of(*found), rung_costs=rungs))[1:] == [
         "A namespace container costs no CPU that matters."
     ]
 
@@ -272,7 +271,7 @@ class TestCasesThatFailedEverywhere:
             trial(number, workload=name, outcome="failed", reason="exit status 1")
             for number, name in enumerate(names, 1)
         ]
-        return dataclasses.replace(run_of(START), trials=(trial(0), *failed))
+        return msgspec.structs.replace(run_of(START), trials=(trial(0), *failed))
 
     def test_it_is_named_before_the_answer(self):
         first, second = told(self.run("sort", "sort"))
@@ -280,24 +279,26 @@ class TestCasesThatFailedEverywhere:
         assert second.startswith("A namespace container starts")
 
     def test_so_it_is_where_nothing_is_compared(self):
-        assert told(dataclasses.replace(self.run("sort"), comparisons=()))[0].startswith("No trial of “sort”")
+        assert told(msgspec.structs.replace(self.run("sort"), comparisons=()))[0].startswith(
+            "No trial of “sort”"
+        )
 
     def test_one_that_worked_somewhere_is_not(self):
         given = self.run("sort")
         worked = (*given.trials, trial(9, workload="sort", runner="namespaces"))
-        assert not told(dataclasses.replace(given, trials=worked))[0].startswith("No trial")
+        assert not told(msgspec.structs.replace(given, trials=worked))[0].startswith("No trial")
 
     def test_many_are_counted(self):
         assert "“c”, 2 more gave" in told(self.run(*"abcde"))[0]
 
     def test_nothing_at_all_is_said_once(self):
         given = self.run("sort")
-        assert told(dataclasses.replace(given, comparisons=(), trials=given.trials[1:])) == [
+        assert told(msgspec.structs.replace(given, comparisons=(), trials=given.trials[1:])) == [
             "Nothing could be measured: all 1 trials ended without a number."
         ]
 
 
 def test_what_was_imported_and_has_nothing_beside_it_is_called_so():
     alone = [msgspec.structs.replace(one, runner="imported") for one in ALONE]
-    given = dataclasses.replace(run_of(mode="imported"), trials=tuple(alone))
+    given = msgspec.structs.replace(run_of(mode="imported"), trials=tuple(alone))
     assert told(given) == ["Imported from another tool, with nothing to compare: start-up 400 µs."]

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support import synthetic
 from tare.reports.content.nodes import Details, Table

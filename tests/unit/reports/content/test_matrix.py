@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
@@ -146,7 +145,7 @@ def test_workloads_of_no_family_have_columns_of_their_own_but_not_too_many():
 
 def test_curves_are_no_columns():
     assert table_of(run_of(compared("starts-8", 2.0, "worse"))) is None
-    assert table_of(dataclasses.replace(empty_input(), trials=CROWDS)) is None
+    assert table_of(msgspec.structs.replace(empty_input(), trials=CROWDS)) is None
 
 
 def test_attempts_on_the_host_are_counted():
@@ -157,7 +156,7 @@ def test_attempts_on_the_host_are_counted():
         details = IsolationDetails(attempts=attempts, fingerprint={}, same_kernel=True)
         return trial(0, 1.0, runner=runner, workload="isolation", family="isolation", details=details)
 
-    given = dataclasses.replace(
+    given = msgspec.structs.replace(
         run_of(), trials=(seen("bare", "open", "open", "absent"), seen("namespaces", "blocked", "confined"))
     )
     assert texts(table_of(given)) == [["bare", "2 open"], ["namespaces", "0 open"]]
@@ -224,7 +223,7 @@ def test_the_commands_of_own_workloads_are_shown_with_their_servers():
     served = compared(
         "b", 1.2, "worse", parameters={"command": "wget y", "server": "httpd -f", "client": "host"}
     )
-    for given in (run_of(alone, served), dataclasses.replace(
+    for given in (run_of(alone, served), msgspec.structs.replace(
         run_of(msgspec.structs.replace(alone, parameters={}), msgspec.structs.replace(served, parameters={})),
         parameters={"a": alone.parameters, "b": served.parameters},
     )):  # fmt: skip

@@ -1,9 +1,9 @@
 """Slowdowns beside neighbours and the shapes of an application: a row for each, with intervals, in page and terminal."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from support.results_making import metric, trial
 from support.synthetic import empty_input

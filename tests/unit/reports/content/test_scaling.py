@@ -1,8 +1,7 @@
 """The section and the figure on scaling, from trials with known speed-ups."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from support.figures import Seen
 from support.synthetic import make_input

@@ -1,7 +1,5 @@
 """Sections are built once for all forms of a report."""
 
-import dataclasses
-
 import msgspec
 
 from support.synthetic import make_input
@@ -49,7 +47,7 @@ def test_more_cpu_time_inside_than_outside_is_explained_where_it_stands():
             msgspec.structs.replace(m, value=inside) if m.name in ("cpu.user", "cpu.system") else m
             for m in trial.metrics
         )
-        changed = dataclasses.replace(given, trials=(msgspec.structs.replace(trial, metrics=metrics),))
+        changed = msgspec.structs.replace(given, trials=(msgspec.structs.replace(trial, metrics=metrics),))
         section = cpu.section(Page(Summary(changed), words()))
         return [node.text for node in section.body if isinstance(node, Paragraph)]
 
@@ -68,7 +66,7 @@ def told_of_precision(precise, language="en", plan=True):
     manifest = msgspec.structs.replace(
         given.manifest, plan=msgspec.to_builtins(recorded) if plan else {}, precise_after_blocks=precise
     )
-    page = Page(Summary(dataclasses.replace(given, manifest=manifest)), words(language))
+    page = Page(Summary(msgspec.structs.replace(given, manifest=manifest)), words(language))
     return [item.text for item in method.section(page).body[0].items if "±" in item.text]
 
 

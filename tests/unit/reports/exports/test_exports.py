@@ -1,7 +1,6 @@
 """Every export: against its golden file, and through the reader of the tool that it is made for."""
 
 import csv
-import dataclasses
 import io
 import json
 import os
@@ -75,7 +74,7 @@ def test_no_name_is_a_formula_in_csv_and_an_import_reads_it_as_it_was():
     trials = [
         msgspec.structs.replace(given().trials[0], number=n, workload=name) for n, name in enumerate(names)
     ]
-    run = dataclasses.replace(given(), trials=tuple(trials))
+    run = msgspec.structs.replace(given(), trials=tuple(trials))
     text = BY_NAME["csv"].render(run).decode()
     shown = [row["series"] for row in csv.DictReader(io.StringIO(text))]
     assert not any(name.startswith(("=", "+", "-", "@")) for name in shown)
@@ -151,7 +150,7 @@ def read_by_gitlab(report):
 def test_gitlab_finds_each_primary_series_by_a_name_that_no_other_run_changes():
     now = given()
     again = msgspec.structs.replace(now.manifest, run="20300101-000000-aaaaa", mode="quick")
-    report, later = rendered("gitlab"), BY_NAME["gitlab"].render(dataclasses.replace(now, manifest=again))
+    report, later = rendered("gitlab"), BY_NAME["gitlab"].render(msgspec.structs.replace(now, manifest=again))
     series = [one for one in primary_series(now) if not one.control]
     assert sorted(map(float, read_by_gitlab(report).values())) == pytest.approx(
         sorted(one.median for one in series), rel=1e-5
@@ -165,7 +164,7 @@ def test_gitlab_cuts_no_name_with_a_comment_in_it():
     trials = [
         msgspec.structs.replace(one, workload="a # b") for one in given().trials if one.workload == "null"
     ]
-    report = BY_NAME["gitlab"].render(dataclasses.replace(given(), trials=tuple(trials)))
+    report = BY_NAME["gitlab"].render(msgspec.structs.replace(given(), trials=tuple(trials)))
     assert read_by_gitlab(report)
     assert all("workload=a %23 b" in name for name in read_by_gitlab(report))
 

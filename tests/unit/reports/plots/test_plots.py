@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 
@@ -23,7 +22,7 @@ from tare.results.record import Metric
 from tare.results.statistics.estimates import Estimate
 
 RUN = make_input(blocks=4)
-WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
+WITH_CROWDS = msgspec.structs.replace(RUN, trials=(*RUN.trials, *CROWDS))
 WIDTHS = pytest.mark.parametrize("width", [WIDE, NARROW])
 
 # The synthetic run climbs no ladder and adds no CPUs; these figures have their tests with the sections.
@@ -35,7 +34,7 @@ DRAWN = pytest.mark.parametrize(
 def renamed(given: ReportInput, runners: int) -> ReportInput:
     """Measure a container's trials and comparisons again under so many names, some of them long."""
     names = [f"runner-with-a-name-{n}:{'variant' * (n % 4)}" for n in range(runners)]
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         given,
         trials=tuple(
             msgspec.structs.replace(t, runner=name) if t.runner == "namespaces" else t
@@ -129,7 +128,9 @@ def test_verdicts_are_told_by_shape() -> None:
 def test_a_plain_run_needs_one_panel_and_a_far_one_two() -> None:
     near = tuple(c for c in RUN.comparisons if c.runner == "namespaces" and c.workload != "null")
     for comparisons, panels in ((near, 0), (RUN.comparisons, 2)):
-        made = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=comparisons)), words("en"), WIDE)
+        made = overhead.draw(
+            Summary(msgspec.structs.replace(RUN, comparisons=comparisons)), words("en"), WIDE
+        )
         assert made is not None
         titles = {words("en")("figure.overhead.near"), words("en")("figure.overhead.all")}
         assert sum(text in titles for text in Seen(made).texts) == panels
@@ -184,7 +185,7 @@ def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
     broken = tuple(
         msgspec.structs.replace(c, cost=none) if c.workload == "cpu" else c for c in RUN.comparisons
     )
-    made = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=broken)), words("en"), WIDE)
+    made = overhead.draw(Summary(msgspec.structs.replace(RUN, comparisons=broken)), words("en"), WIDE)
     assert made is not None
     assert "cpu" not in Seen(made).texts
     assert "cpu-all" in Seen(made).texts
@@ -243,7 +244,7 @@ def test_a_places_own_use_is_not_called_the_jobs() -> None:
     ]
     judged = [metric for metric in start.metrics if metric.primary]
     whole = msgspec.structs.replace(start, metrics=(*judged, *used))
-    summary = Summary(dataclasses.replace(RUN, trials=(whole,)))
+    summary = Summary(msgspec.structs.replace(RUN, trials=(whole,)))
     found = [bar for case in summary.primary_values for bar in bars(summary, case)]
     assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
     assert "inside" not in vantage_name("place.cpu", words("en"))
@@ -301,7 +302,7 @@ def test_a_line_end_in_a_name_is_no_line_end_in_a_figure() -> None:
 
 def test_values_that_are_their_own_median_are_not_drawn_as_drift() -> None:
     once = tuple({(t.workload, t.runner): t for t in RUN.trials if not t.warmup}.values())
-    assert drift.draw(Summary(dataclasses.replace(RUN, trials=once)), words("en"), WIDE) is None
+    assert drift.draw(Summary(msgspec.structs.replace(RUN, trials=once)), words("en"), WIDE) is None
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_a_value_that_no_line_reaches_is_a_point() -> None:
     first = next(t for t in RUN.trials if t.workload == "cpu" and t.runner == "bare" and not t.warmup)
     numbered = [*range(100), 300, *range(500, 560)]
     many = tuple(msgspec.structs.replace(first, number=1000 + n, block=at) for at, n in enumerate(numbered))
-    made = drift.draw(Summary(dataclasses.replace(RUN, trials=many)), words("en"), WIDE)
+    made = drift.draw(Summary(msgspec.structs.replace(RUN, trials=many)), words("en"), WIDE)
     assert made is not None
     assert any(f"#{1300}: " in hint for hint in Seen(made).hints)
 
@@ -351,7 +352,7 @@ def test_distributions_that_reach_far_have_a_logarithmic_axis() -> None:
             )
             for n, factor in enumerate((1.0, 1.0, 1.0, most))
         )
-        made = coldstarts.draw(Summary(dataclasses.replace(RUN, trials=trials)), words("en"), WIDE)
+        made = coldstarts.draw(Summary(msgspec.structs.replace(RUN, trials=trials)), words("en"), WIDE)
         assert made is not None
         assert (log in Seen(made).texts) is shown
 
@@ -374,7 +375,7 @@ def test_a_short_series_has_all_its_points_and_a_long_one_its_extremes() -> None
     assert all(len(one.values) <= drift.MOST_MARKED for one in series)
     assert len(Seen(made).named("circle")) == sum(len(one.values) for one in series)
     started = tuple(t for t in make_input(blocks=4, starts_per_block=40).trials if t.workload == "null")
-    long = dataclasses.replace(RUN, trials=started)
+    long = msgspec.structs.replace(RUN, trials=started)
     made = drift.draw(Summary(long), words("en"), WIDE)
     assert made is not None
     assert len(Seen(made).named("circle")) == 2 * 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from functools import cache
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ def korean(given: ReportInput) -> str:
 def without_remarks(given: ReportInput) -> ReportInput:
     """Remove what was made up in English, and what a user may write in any language."""
     plain = msgspec.structs.replace
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         given,
         manifest=plain(given.manifest, name="", host={}),
         comparisons=tuple(

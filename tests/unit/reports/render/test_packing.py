@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import re
 import zlib
 
@@ -53,7 +52,7 @@ def many() -> ReportInput:
             for one in given.comparisons
             if one.runner == "namespaces"
         ]
-    return dataclasses.replace(given, trials=tuple(trials), comparisons=tuple(comparisons))
+    return msgspec.structs.replace(given, trials=tuple(trials), comparisons=tuple(comparisons))
 
 
 def whole(given: ReportInput, language: Language) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import html
 import statistics
 from html.parser import HTMLParser
@@ -264,6 +263,6 @@ def test_what_places_recorded_stands_once_for_each_runner() -> None:
         else trial
         for trial in given.trials
     )
-    page = page_of(dataclasses.replace(given, trials=trials))
+    page = page_of(msgspec.structs.replace(given, trials=trials))
     assert page.count(">machine<") == 1
     assert "1 or 2" in page

@@ -1,9 +1,9 @@
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.changing import replace
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.arguments import Instance, Memory, qemu_arguments
 from tare.runners.guests.qemu.machine import Machine, kernel_cmdline

@@ -2,11 +2,11 @@
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tare.runners.host.owners import RUN_ID, Owner, load_live, store_owner
 from tare.runners.host.processes import boot_id, start_ticks

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from dataclasses import astuple
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from tare.runners.host import system
 

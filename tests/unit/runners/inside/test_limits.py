@@ -1,7 +1,5 @@
 """Limits seen from inside: what the program says, what is kept of it, and the deviations."""
 
-import dataclasses
-
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -116,7 +114,7 @@ def test_limits_that_are_kept_are_no_deviation():
     ],
 )
 def test_each_deviation_is_a_sentence(changes, asked, sentence):
-    lines = found_limits.deviations(dataclasses.replace(ASKED, **asked), replace(GOOD, **changes))
+    lines = found_limits.deviations(msgspec.structs.replace(ASKED, **asked), replace(GOOD, **changes))
     assert any(sentence in line for line in lines)
 
 

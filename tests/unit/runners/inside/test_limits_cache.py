@@ -1,10 +1,10 @@
 """Limits are verified once: what makes earlier findings hold, and what makes them void."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from support.campaigns import IMAGE
 from tare.results.environment import CpuProbe, HostFacts, IoProbe, LimitsSeen, MemoryProbe, PidsProbe

@@ -1,12 +1,12 @@
 """The network experiments: what the place's end says, and what becomes of it."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.changing import replace
 from support.paths import GOLDEN
 from support.stub import Duck, Stub
 from tare.bench.experiments.base import Lab

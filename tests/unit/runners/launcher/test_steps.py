@@ -1,9 +1,9 @@
 """Steps describe and encode themselves; rungs compose."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from support.launcher_program import instructions
 from tare.runners.containers.namespaces.ladder import ladder_rung, rungs

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.elf_making import elf, file_header, program_header
 from tare.runners.errors import TareError
 from tare.runners.provision import elf as module
-from tare.runners.provision.elf import Elf, is_elf, read_elf
+from tare.runners.provision.elf import Elf, is_elf, read_elf, remembered
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 
@@ -164,3 +164,55 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(tmp_path, monkey
     assert [read_elf(path).needed, read_elf(path).needed] == [("3",), ("3",)]
     path.write_bytes(elf(["libb.so"]))
     assert read_elf(path).needed == ("4",)
+
+
+def test_facts_are_kept_from_run_to_run_as_long_as_the_file_is_unchanged(tmp_path, monkeypatch):
+    path, cache = tmp_path / "file", tmp_path / "cache"
+    cache.mkdir()
+    path.write_bytes(elf(["liba.so"]))
+    later = time.time_ns() + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    monkeypatch.setattr(module, "_known", {})
+    with remembered(cache):
+        first = read_elf(path)
+    assert first.needed == ("liba.so",)
+    monkeypatch.setattr(module, "_known", {})
+    with monkeypatch.context() as patch, remembered(cache):
+        patch.setattr(module, "_facts", lambda _file: pytest.fail("it was read anew"))
+        assert read_elf(path) == first
+    path.write_bytes(elf(["libb.so"]))
+    monkeypatch.setattr(module, "_known", {})
+    with remembered(cache):
+        assert read_elf(path).needed == ("libb.so",)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[[1, 2]]", b'[[["x"], {}]]', b"[" * 100_000])
+def test_kept_facts_that_are_damaged_are_read_anew(tmp_path, monkeypatch, content):
+    (tmp_path / module._KEPT).write_bytes(content)
+    monkeypatch.setattr(module, "_known", {})
+    path = tmp_path / "file"
+    path.write_bytes(elf(["liba.so"]))
+    with remembered(tmp_path):
+        assert read_elf(path).needed == ("liba.so",)
+
+
+def test_a_cache_that_cannot_be_written_and_an_error_meanwhile_change_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_known", {})
+
+    def fail() -> None:
+        with remembered(tmp_path / "absent"):
+            module._known[1, 2] = Elf()
+            read_elf(tmp_path / "nothing")
+
+    with pytest.raises(TareError, match="nothing"):
+        fail()
+
+
+def test_only_the_facts_read_last_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setattr(module, "_MOST_KEPT", 2)
+    with remembered(tmp_path):
+        module._known.update({(number,): Elf(machine=str(number)) for number in range(5)})
+    monkeypatch.setattr(module, "_known", {})
+    with remembered(tmp_path):
+        assert module._known == {(3,): Elf(machine="3"), (4,): Elf(machine="4")}

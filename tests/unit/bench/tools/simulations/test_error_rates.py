@@ -5,10 +5,9 @@ Seeded, so a change of a rate is a change of the method, never bad luck.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from support.changing import replace
 from tare.bench.tools.simulations.error_rates import (
     NESTED,
     WORLDS,
