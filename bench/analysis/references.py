@@ -12,9 +12,11 @@ from tare.results.said import say
 from tare.results.storage.find import find_run, is_ahead, latest, list_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tare.bench.request.settings import OutputSettings
+    from tare.results.storage.find import RunEntry
 
 
 def baseline_folders(output: OutputSettings) -> list[Path]:
@@ -30,8 +32,9 @@ def own_run_folder_of(reference: str, output: OutputSettings) -> Path:
     Raises:
         ResultError: nothing fits, or several do; the text names them.
     """
-    found = find_run(reference, output.results_dir)
-    if reference == "latest" and (told := passed_over(output.results_dir)):
+    runs = list_runs(output.results_dir) if reference == "latest" else None
+    found = find_run(reference, output.results_dir, listed=runs)
+    if runs and (told := passed_over(runs)):
         sys.stderr.write(f"tare: {teller(output.language)(told)}\n")
     return found
 
@@ -58,9 +61,8 @@ def run_folder_of(reference: str, output: OutputSettings) -> Path:
     return used_here(output.baselines_dir, ThisHost.read())
 
 
-def passed_over(results_dir: Path) -> str:
+def passed_over(runs: Sequence[RunEntry]) -> str:
     """Say that ``latest`` passes over a run that is dated in the future; empty if there is none, or all are."""
-    runs = list_runs(results_dir)
     ahead = [one.run for one in runs if is_ahead(one.run)]
     if not ahead or len(ahead) == len(runs):
         return ""

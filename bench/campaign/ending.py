@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def closing_line(plan: Plan, course: Course, precise: Collection[str], again: str) -> str:
-    """Tell what was used of the budget, why the run ended, and the command that goes on with it."""
+    """Tell what was used of the budget, if the plan has one, why the run ended, and the command that goes on with it."""
+    used, why = clock(course.used_seconds), _why(course.ended, plan)
     text = say(
         "ending.measured", "measured for {used} of {budget}: {why}",
-        used=clock(course.used_seconds), budget=clock(plan.budget_seconds), why=_why(course.ended, plan),
-    )  # fmt: skip
+        used=used, budget=clock(plan.budget_seconds), why=why,
+    ) if plan.blocks is None else say("ending.blocks", "measured for {used}: {why}", used=used, why=why)  # fmt: skip
     if course.ended in {"budget", "deadline", "exhausted"}:
         text = say(
             "ending.precise", "{text} ({precise} of {all} groups of a workload and its runners are within ±{aim} %)",

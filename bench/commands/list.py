@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List the runs, oldest first; the exit code is 0."""
     from tare.bench.analysis.listing import Filter, listed  # noqa: PLC0415
     from tare.bench.analysis.references import passed_over  # noqa: PLC0415
+    from tare.results.storage.find import list_runs  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
     folder = wanted.results_dir
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     for one in runs:
         if one.unreadable:
             speaker.note(one.unreadable)
-    if told := passed_over(folder):
+    if told := passed_over(list_runs(folder)):
         speaker.note(told)
     return Exit.OK
 

@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(say(
             "run.count_command", "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`.",
         ))  # fmt: skip
+    if request.resume == "latest":
+        from tare.bench.analysis.references import own_run_folder_of  # noqa: PLC0415 - only then
+
+        # It tells of runs that are passed over.
+        request = replace(request, resume=str(own_run_folder_of("latest", request.settings.output)))
     progress = Lines(language=request.settings.output.language)
     finished = pipeline.execute(request, progress, None if arguments.json else _answer)
     if arguments.json:

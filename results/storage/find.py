@@ -100,7 +100,13 @@ def latest(runs: Sequence[RunEntry]) -> RunEntry:
     return next((one for one in reversed(runs) if not is_ahead(one.run)), runs[-1])
 
 
-def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:
+def find_run(
+    ref: str | Path,
+    results_dir: Path | str,
+    *,
+    also: Iterable[Path | str] = (),
+    listed: Sequence[RunEntry] | None = None,
+) -> Path:
     """Resolve a path, an id, a name, a prefix of an id or ``latest`` to the folder of a run.
 
     Tried in this order: a path, ``latest``, the name of a folder, an id, a name, the beginning of an id.
@@ -109,6 +115,7 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
         ref: Text from the user.
         results_dir: Folder of the runs.
         also: Further folders with runs, such as the baselines; ``latest`` never means one of these.
+        listed: The runs in ``results_dir``, if they are listed already.
 
     Raises:
         ResultError: no run matches, or several do; the text names them.
@@ -127,7 +134,7 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
             "find.no_path", "{text!r} is not a path: {strerror}.",
             text=shown(text), strerror=error.strerror,
         )) from error  # fmt: skip
-    runs = list_runs(results_dir)
+    runs = [*(list_runs(results_dir) if listed is None else listed)]
     if text == "latest":
         if not runs:
             raise ResultError(say(

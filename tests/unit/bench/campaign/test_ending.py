@@ -42,5 +42,10 @@ def test_an_exact_number_of_blocks_is_not_extended():
     assert "--budget" not in line("deadline", make_plan([Steady()], blocks=5))
 
 
+def test_a_number_of_blocks_has_no_budget_to_be_told_of():
+    counted = line("counted", make_plan([Steady()], blocks=5, budget_seconds=540))
+    assert counted == "measured for 8:20: all blocks that were asked for are measured"
+
+
 def test_a_short_budget_is_suggested_with_its_unit():
     assert line("budget", make_plan([Steady()], blocks=None, budget_seconds=43)).endswith(" --budget 43s")
