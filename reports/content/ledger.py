@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
@@ -36,7 +37,7 @@ def because(verdict: ClaimVerdict, words: Words) -> str:
 def rule(verdict: ClaimVerdict, words: Words) -> str:
     """Tell the rule with its limits."""
     kind = type(verdict.rule).__name__.lower()
-    return words(f"claims.rule_{kind}", **_shown(asdict(verdict.rule)))
+    return words(f"claims.rule_{kind}", **_shown(msgspec.structs.asdict(verdict.rule)))
 
 
 def tells(finding: Finding, words: Words) -> str:

@@ -101,12 +101,8 @@ def latest(runs: Sequence[RunEntry]) -> RunEntry:
 
 
 def find_run(
-    ref: str | Path,
-    results_dir: Path | str,
-    *,
-    also: Iterable[Path | str] = (),
-    listed: Sequence[RunEntry] | None = None,
-) -> Path:
+    ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = (), listed: Sequence[RunEntry] | None = None
+) -> Path:  # fmt: skip
     """Resolve a path, an id, a name, a prefix of an id or ``latest`` to the folder of a run.
 
     Tried in this order: a path, ``latest``, the name of a folder, an id, a name, the beginning of an id.
@@ -120,8 +116,7 @@ def find_run(
     Raises:
         ResultError: no run matches, or several do; the text names them.
     """
-    text = str(ref)
-    if not text:
+    if not (text := str(ref)):
         raise ResultError(
             say("find.empty", "an empty text names no run. Give an id, a name, a path or `latest`.")
         )
@@ -138,15 +133,13 @@ def find_run(
     if text == "latest":
         if not runs:
             raise ResultError(say(
-                "find.none", "there is no run in {results_dir} yet. `tare run` makes one.",
-                results_dir=results_dir,
+                "find.none", "there is no run in {results_dir} yet. `tare run` makes one.", results_dir=results_dir,
             ))  # fmt: skip
         return latest(runs).path
     runs += list_runs(*also)
     for found in (
-        [
-            e for e in runs if text == e.path.name
-        ],  # so that a copy, which has the id of its original, hides nothing
+        # The folder first, so that a copy, which has the id of its original, hides nothing.
+        [e for e in runs if text == e.path.name],
         [e for e in runs if text == e.run],
         [e for e in runs if text == e.name],
         [e for e in runs if text and e.run.startswith(text)],
