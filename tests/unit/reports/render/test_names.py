@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import re
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ def _input(named: Callable[[str], str]) -> ReportInput:
     name = named("nxne")
     made = run_of(*found(named), name=named("hxst"), provenance=Provenance(branch=name, labels={name: name}))
     parameters = {one.workload: one.parameters for one in made.comparisons}
-    return dataclasses.replace(made, parameters=parameters)
+    return msgspec.structs.replace(made, parameters=parameters)
 
 
 def comparison_page(named: Callable[[str], str]) -> str:
