@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from tare.bench.request.request import Request
     from tare.bench.request.settings import Settings
+    from tare.results.judgement.comparison import Comparison
 
 BASE, HEAD = "base", "head"
 
@@ -95,6 +96,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
     for line in failed:
         speaker.note(line)
+    if _duets_would_tell_more(request, outcome.compared.comparisons):
+        speaker.note(say(
+            "ab.try_duet",
+            "Undecided by time and by CPU. If the commands do not wait for a clock or a network, “--duet” may decide: "
+            "it compares their CPU time at the same moment on one CPU, which other load on the host disturbs far less.",
+        ))  # fmt: skip
     return outcome.exit_code or finished.exit_code
 
 
@@ -141,6 +148,17 @@ def _request(arguments: argparse.Namespace) -> Request:
             say("ab.which_runners", "say which runners the settings are for, such as qemu-microvm or runc."),
         )
     return replace(request, variants=variants)
+
+
+def _duets_would_tell_more(request: Request, comparisons: Sequence[Comparison]) -> bool:
+    """Tell whether two commands in cheap places are undecided by time and CPU, and ran one after the other."""
+    from tare.results.judgement.answers import pair_answers  # noqa: PLC0415 - as in `run`
+    from tare.results.record import DUET_CPU_TIME  # noqa: PLC0415 - as in `_request`
+
+    if not request.versions or any(one.metric == DUET_CPU_TIME for one in comparisons):
+        return False
+    rows = [answers.all for answers in pair_answers(comparisons) if answers.time.accelerator == "none"]
+    return any(all(answer.verdict == "undecided" for answer in row) for row in rows)
 
 
 def _changed(settings: Settings, assignments: Sequence[str], option: str) -> Settings:

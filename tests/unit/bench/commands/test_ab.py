@@ -66,6 +66,19 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, factor, failing, code):
         assert "exit 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("again", "told"), [(1.2, True), (1.0, False)])
+def test_an_undecided_pair_of_commands_is_told_about_duets(tmp_path, monkeypatch, capsys, again, told):
+    monkeypatch.chdir(tmp_path)
+
+    def execute(_request, _progress):
+        folder = versions(tmp_path / "runs", 1.05, again=again)
+        return Finished(folder, tuple(load_run(folder).trials()), None, "")
+
+    monkeypatch.setattr(pipeline, "execute", execute)
+    main(["ab", "--base", "./a", "--head", "./b"])
+    assert ("--duet" in capsys.readouterr().err) == told
+
+
 @pytest.mark.parametrize(("factor", "code"), [(1.1, 1), (1.0, 4)])
 def test_a_failure_of_clean_up_costs_no_verdict(tmp_path, monkeypatch, factor, code):
     monkeypatch.chdir(tmp_path)
