@@ -6,6 +6,7 @@ What a run says in sentences is said as the suite says it, so that pages in othe
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from tare.results.said import listed, say
 from tare.results.storage.load import Problem, undecodable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tare.results.record import Trial
@@ -59,18 +61,35 @@ ENGLISH = "an English sentence for"
 """Beginning of all texts that are said here."""
 
 
+class Sentences(Mapping[str, str]):
+    """Say something by every code that the suite has sentences for: code → the English text, which no page shows.
+
+    A text is said anew whenever it is taken, since a process forgets the oldest ones.
+    """
+
+    def __init__(self) -> None:
+        korean = {key: text for key, text in words("ko").texts.items() if key.startswith("said.")}
+        self._names = {
+            key.removeprefix("said."): {name for _, name, _, _ in string.Formatter().parse(text) if name}
+            for key, text in korean.items()
+        }
+
+    def __getitem__(self, code: str) -> str:
+        names = self._names[code]
+        template = f"{ENGLISH} {code}" + "".join(f" {{{name}}}" for name in names)
+        return say(code, template, **dict.fromkeys(names, "7"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 @cache
-def sentences() -> dict[str, str]:
-    """Say something by every code that the suite has sentences for: code → the English text, which no page shows."""
-    korean = {key: text for key, text in words("ko").texts.items() if key.startswith("said.")}
-    return {key.removeprefix("said."): _said(key.removeprefix("said."), text) for key, text in korean.items()}
-
-
-def _said(code: str, korean: str) -> str:
-    names = {name for _, name, _, _ in string.Formatter().parse(korean) if name}
-    return say(
-        code, f"{ENGLISH} {code}" + "".join(f" {{{name}}}" for name in names), **dict.fromkeys(names, "7")
-    )
+def sentences() -> Sentences:
+    """Read the codes once."""
+    return Sentences()
 
 
 def why() -> str:

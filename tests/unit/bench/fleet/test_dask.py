@@ -188,8 +188,8 @@ def test_dasks_own_rule_about_encryption_is_told(tmp_path, capsys):
     [
         ([], "either by --hosts"),
         (["--hosts", "a", "--scheduler", "tcp://h:1"], "either by --hosts"),
-        (["--hosts", "a,-oProxyCommand=x"], "no name"),
-        (["--hosts", "a,a"], "twice"),
+        (["--hosts", "a,-oProxyCommand=x"], "not a name"),
+        (["--hosts", "a,a"], "repeated"),
         (["--scheduler", "tcp://127.0.0.1:1", "--wait", "soon"], "--wait"),
         (["--page", "nosuch"], "no campaign is called"),
         (["--scheduler", "tcp://127.0.0.1:1", "--resume", "nosuch"], "no campaign is called"),

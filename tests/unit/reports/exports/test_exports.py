@@ -93,7 +93,7 @@ def test_parquet_holds_the_same_table():
 
 def test_parquet_without_pyarrow_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(Exception, match="pip install pyarrow"):
+    with pytest.raises(Exception, match=r"tarebench\[parquet\]"):
         rendered("parquet")
 
 

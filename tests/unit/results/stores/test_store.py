@@ -384,7 +384,7 @@ def test_addresses(tmp_path, monkeypatch):
     assert open_store("memory://x/y").files.address == "memory://x/y"
     with pytest.raises(StoreError, match="--store FOLDER"):
         open_store("")
-    with pytest.raises(StoreError, match=r"no address|needs"):
+    with pytest.raises(StoreError, match=r"not an address|needs"):
         open_store("nowhere://x")
 
 

@@ -29,7 +29,7 @@ def test_order_does_not_matter_and_the_name_is_always_the_same():
     ("text", "why"),
     [
         ("pinned", "no 'pinned'; did you mean pin?"),
-        ("pin+pin", "said twice"),
+        ("pin+pin", "given twice"),
         ("pin=yes", "stands alone"),
         ("cache", "needs a value: cache=none|writethrough"),
         ("cache=unsafe", "It is cache=none|writethrough"),
