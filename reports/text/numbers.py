@@ -2,7 +2,7 @@
 
 The interval decides the digits: the leading digit of its half-width is the last one shown, and one more follows where
 that leading digit is 1, 2 or 3 (the Particle Data Group's rule, rounded). A number has 2 to 5 significant digits, and 3
-where it has no interval. Times and rates take SI prefixes, bytes take IEC prefixes.
+where it has no interval; only ratios are rounded to tens and above. Times and rates take SI prefixes, bytes take IEC prefixes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _ends(low: float, high: float, unit: str, like: float) -> tuple[str, str]:
     if not (math.isfinite(low) and math.isfinite(high)):
         return _strange(low), _strange(high)
     scale, decimals = _choose(abs(like), unit, high - low)
-    if unit == "ratio" and 0 < low <= high / APART:
+    if unit == "ratio" and low > 0 and (low <= high / APART or round(low, decimals) == 0):
         # Ends so far apart have no digit in common: each is given by its own first two.
         return _brief(low), _brief(high)
     first, last = (_signed(_written(abs(end) / scale.factor, decimals), end) for end in (low, high))
@@ -102,7 +102,7 @@ def _ends(low: float, high: float, unit: str, like: float) -> tuple[str, str]:
 
 def _brief(value: float) -> str:
     decimals = LEAST_DIGITS - 1 - math.floor(math.log10(value))
-    return _written(round(value, decimals), max(0, decimals))
+    return _written(value, decimals)
 
 
 def ratio(value: float, *, width: float | None = None) -> str:
@@ -154,15 +154,18 @@ def _choose(size: float, unit: str, width: float | None) -> tuple[Scale, int]:
     if size == 0:
         at = next((i for i, step in enumerate(ladder) if step.factor == 1.0), 0)
     decimals = _decimals(size / ladder[at].factor, width and width / ladder[at].factor)
+    if unit != "ratio":
+        decimals = max(0, decimals)
     if at + 1 < len(ladder):
         limit = round(ladder[at + 1].factor / ladder[at].factor)
         if round(size / ladder[at].factor, decimals) >= limit:
             at += 1
-            decimals = _decimals(1.0, width and width / ladder[at].factor)
+            decimals = max(0, _decimals(1.0, width and width / ladder[at].factor))
     return ladder[at], decimals
 
 
 def _decimals(scaled: float, width: float | None) -> int:
+    """Count the decimals that the interval supports: −2 where it supports whole hundreds."""
     if scaled == 0:
         return 0
     leading = math.floor(math.log10(scaled))
@@ -172,13 +175,13 @@ def _decimals(scaled: float, width: float | None) -> int:
         place = math.floor(math.log10(half))
         place -= half / 10.0**place < 4
         digits = min(MOST_DIGITS, max(LEAST_DIGITS, leading - place + 1))
-    return max(0, digits - 1 - leading)
+    return digits - 1 - leading
 
 
 def _written(size: float, decimals: int) -> str:
     """Write a number with its decimals; one that would fill a line, as damage makes them, by a power of ten."""
     short = size < phrases.LONGEST and decimals < _MOST_DECIMALS
-    return f"{size:,.{decimals}f}" if short else f"{size:.3g}"
+    return f"{round(size, decimals):,.{max(0, decimals)}f}" if short else f"{size:.3g}"
 
 
 def _signed(text: str, value: float) -> str:

@@ -142,7 +142,7 @@ def test_emulated_guests_are_told_apart_and_in_one_range():
     assert first == "A namespace container starts in 2.0 ms."
     assert second == (
         "Emulated guests of 2 kinds (qemu-microvm, qemu-q35) start in 2.4 s; "
-        "everything else costs 2.5× to 108× as much."
+        "everything else costs 2.5× to 110× as much."
     )
 
 

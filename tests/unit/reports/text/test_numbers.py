@@ -19,7 +19,9 @@ def parsed(text: str, unit: str) -> tuple[float, float]:
     sign = -1 if text.startswith(numbers.MINUS) else 1
     number, _space, symbol = text.lstrip(numbers.MINUS).partition(" ")
     factor = next(step.factor for step in numbers.LADDERS[unit] if step.symbol == symbol)
-    step = 10.0 ** -len(number.partition(".")[2])
+    whole, _point, decimals = number.partition(".")
+    zeros = len(whole) - len(whole.replace(",", "").rstrip("0")) - whole.count(",") if unit == "ratio" else 0
+    step = 10.0 ** -len(decimals) if decimals else 10.0**zeros
     return sign * float(number.replace(",", "")) * factor, step * factor
 
 
@@ -40,10 +42,10 @@ def test_three_digits_without_an_interval(value: float, unit: str) -> None:
 @given(SIZES, st.floats(min_value=1e-3, max_value=0.5))
 def test_the_last_digit_is_no_coarser_than_the_half_width(value: float, relative: float) -> None:
     width = value * relative
-    _back, step = parsed(numbers.quantity(value, "ratio", width=width), "ratio")
+    back, _step = parsed(numbers.quantity(value, "ratio", width=width), "ratio")
     digits = math.floor(math.log10(value)) - math.floor(math.log10(width / 2))
     if digits < numbers.MOST_DIGITS - 1:
-        assert step <= max(width / 2, 1.0) * (1 + 1e-9)
+        assert abs(back - value) <= width / 4 * (1 + 1e-9)
 
 
 @given(st.floats(min_value=1e12, max_value=1e308), UNITS)
@@ -110,6 +112,22 @@ def test_a_cost_with_and_without_interval() -> None:
     assert numbers.estimate(known, "s") == "1.117 s (1.100–1.140)"
     assert numbers.changed(plain) == "+12 %"
     assert numbers.changed(known) == "+12 % (+10 % to +14 %)"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (6142.3, 1332.2, 28316.4, "6,100× (1,300–28,300)"),
+        (6142.3, 6098.7, 6187.1, "6,140× (6,100–6,190)"),
+        (6142.3, 5.2, 28316.4, "6,100× (5.2–28,000)"),
+        (110.0, 4.1, 390.0, "110× (4.1–390)"),
+        (56.1, 41.2, 76.8, "56× (41–77)"),
+    ],
+)
+def test_a_large_ratio_has_no_digit_that_its_interval_does_not_support(
+    value: float, low: float, high: float, text: str
+) -> None:
+    assert numbers.cost(Estimate(value=value, low=low, high=high, confidence=0.95, n=9, method="m")) == text
 
 
 @pytest.mark.parametrize(
