@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.scratch import dead_folders, taken
 from tare.results.statistics.phrases import count
 from tare.runners.errors import TareError
@@ -221,31 +221,36 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
     while pids:
         for pid in pids:
             _kill(pid, leftover.owner.run)
-        removed += [f"process {pid}" for pid in pids if f"process {pid}" not in removed]
+        killed = [say("removed.process", "process {pid}", pid=pid) for pid in pids]
+        removed += [one for one in killed if one not in removed]
         if time.monotonic() > deadline:
-            failures.append(f"processes {pids} do not end")
+            failures.append(
+                say("cleanup.processes", "processes {pids} do not end", pids=", ".join(map(str, pids)))
+            )
             break
         time.sleep(0.01)
         pids = tuple(_processes(leftover.owner.run))
     leftover = _look(leftover.owner)  # a runtime may have made more before it was killed
     pending = _clear_engines(leftover, removed, failures)
     for mount in leftover.mounts:
-        _attempt(f"mount {mount}", lambda mount=mount: unmount(mount), removed, failures)
+        what = say("removed.mount", "mount {path}", path=mount)
+        _attempt(what, lambda mount=mount: unmount(mount), removed, failures)
     for folder in leftover.cgroups:
-        _attempt(f"cgroup {folder}", lambda folder=folder: _remove_cgroup(folder), removed, failures)
+        what = say("removed.cgroup", "cgroup {path}", path=folder)
+        _attempt(what, lambda folder=folder: _remove_cgroup(folder), removed, failures)
     for namespace in leftover.namespaces:
-        _attempt(
-            f"net namespace {namespace.name}", lambda one=namespace: _remove_namespace(one), removed, failures
-        )
+        what = say("removed.net_namespace", "net namespace {name}", name=namespace.name)
+        _attempt(what, lambda one=namespace: _remove_namespace(one), removed, failures)
     if leftover.workdir and not failures:
-        _attempt(f"folder {leftover.workdir}", lambda: remove_tree(leftover.workdir), removed, failures)
+        what = say("left.folder", "folder {path}", path=leftover.workdir)
+        _attempt(what, lambda: remove_tree(leftover.workdir), removed, failures)
     if failures:
         raise CleanupError(
             say(
                 "cleanup.left",
                 "not everything of run {run} can be removed: {failures}; try `tare clean` as root",
                 run=leftover.owner.run,
-                failures="; ".join(failures),
+                failures=listed(failures),
             )
         )
     live = cache / "live" / f"{leftover.owner.run}.json"
@@ -278,8 +283,11 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
         except (EngineError, CriError, ClusterError) as error:
             if not error.absent:
                 failures.append(error.reason)
-            pending[noted] = (
-                f"nothing yet in {engine}, which is tried again at the next start ({error.reason})"
+            pending[noted] = say(
+                "cleanup.pending",
+                "nothing yet in {engine}, which is tried again at the next start ({reason})",
+                engine=engine,
+                reason=error.reason,
             )
     return pending
 
@@ -362,7 +370,9 @@ def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) ->
         action()
     except OSError as error:
         if error.errno not in _GONE:
-            failures.append(f"{what}: {error.strerror or error}")
+            failures.append(
+                say("cleanup.failure", "{what}: {error}", what=what, error=error.strerror or error)
+            )
     else:
         removed.append(what)
 

@@ -73,7 +73,11 @@ def count(
             remedy=missing[1],
         )
         found.append(one if one.failure else _counted(one, command, provisioned, valgrind))
-        said = " and ".join(map(str, found[-1].counts)) or f"not counted: {found[-1].failure}"
+        counts = " and ".join(map(str, found[-1].counts))
+        if len(found[-1].counts) == RUNS:
+            first, second = found[-1].counts
+            counts = say("count.both", "{first} and {second}", first=first, second=second)
+        said = counts or say("count.not_counted", "not counted: {why}", why=found[-1].failure)
         progress.say(
             say(
                 "progress.instructions",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tare.bench import catalogue
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
 from tare.bench.planning.siblings import Siblings
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup, registry
 from tare.runners.containers.engines.private import clear_dead
@@ -82,7 +82,7 @@ def _remove_leftovers(cache: Path, progress: Progress, output: OutputSettings) -
             say(
                 "progress.leftovers",
                 "removed what a killed run left behind: {names}",
-                names=", ".join(leftover.describe()),
+                names=listed(leftover.describe(), ", "),
             )
         )
     for folder in cleanup.find_scratch(cache, output.results_dir, output.baselines_dir):
@@ -94,6 +94,6 @@ def _remove_leftovers(cache: Path, progress: Progress, output: OutputSettings) -
             say(
                 "progress.docker_leftovers",
                 "removed what tare's Docker daemon left behind: {names}",
-                names=", ".join(removed),
+                names=listed(removed, ", "),
             )
         )

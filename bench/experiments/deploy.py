@@ -283,7 +283,12 @@ class Deploy(Experiment):
         said = result.stdout.decode("utf-8", "replace").strip()
         if result.exit_code != 0 or said != self.payload.answer("v2"):
             log = result.stderr.decode("utf-8", "replace")
-            what = result.error or f"exit status {result.exit_code}, answer {said!r}"
+            what = result.error or say(
+                "deploy.answer",
+                "exit status {code}, answer {answer}",
+                code=result.exit_code,
+                answer=repr(said),
+            )
             raise PlaceFailure(
                 say(
                     "deploy.wrong_version",

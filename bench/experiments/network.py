@@ -109,7 +109,11 @@ class Network(Experiment):
                 metrics = self.measure(served.client, client, lab.job_seconds)
                 context = dict(served.place.context)
                 if where == "host":
-                    context["network"] = f"{served.client.context['network']}, entered by the client"
+                    context["network"] = say(
+                        "network.entered",
+                        "{network}, entered by the client",
+                        network=served.client.context["network"],
+                    )
                 return Findings(metrics=metrics, context=context)
         except Unsuitable as error:
             raise Unsuitable(

@@ -117,14 +117,14 @@ class ServedCommand(Experiment):
             for _ in range(self.warmups):
                 served.run(self._client_job(served, ""))
             if self.client.terms.prepare:
-                run_aside(
-                    served.client, self._client_job(served, ".prepare"), "the client could not be prepared"
-                )
+                failed = say("serving.client_not_prepared", "the client could not be prepared")
+                run_aside(served.client, self._client_job(served, ".prepare"), failed)
             result = served.run(self._client_job(served, ""))
             self._tell(lab, result)
             failure = self._failure(result)
             if failure is None and self.client.terms.cleanup:
-                run_aside(served.client, self._client_job(served, ".cleanup"), "it could not be cleaned up")
+                failed = say("serving.not_cleaned", "it could not be cleaned up")
+                run_aside(served.client, self._client_job(served, ".cleanup"), failed)
             metrics = () if failure else self._metrics(result, served)
         return Findings(metrics=metrics, context=context, failure=failure)
 
@@ -164,11 +164,15 @@ class ServedCommand(Experiment):
         if result.error:
             why = result.error
         elif result.timed_out:
-            why = f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended"
+            why = say(
+                "trial.timeout",
+                "still running after {seconds} s, its time-out; it was ended",
+                seconds=f"{result.inside_seconds:.1f}",
+            )
         elif result.signal is not None:
-            why = f"ended by signal {result.signal}"
+            why = say("trial.signal", "ended by signal {signal}", signal=result.signal)
         elif codes is not None and result.exit_code not in codes:
-            why = f"exit status {result.exit_code}"
+            why = say("trial.exit_status", "exit status {code}", code=result.exit_code)
         else:
             return None
         log = (result.stdout[-_TAIL_BYTES:] + result.stderr[-_TAIL_BYTES:]).decode("utf-8", "replace")

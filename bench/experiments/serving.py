@@ -194,7 +194,9 @@ def serving(
             else _outside(lab, server, place, client, endpoint if where == "host" else _between(endpoint))
         )
         if server.before:
-            run_aside(place, server.before(listens), "the server could not be prepared")
+            run_aside(
+                place, server.before(listens), say("serving.not_prepared", "the server could not be prepared")
+            )
         began = time.monotonic()
         service = place.start(as_service(server.job(listens)))
         stack.callback(service.stop)
@@ -252,8 +254,12 @@ def _require_way(lab: Lab, server: Server, where: Where, place: Place, endpoint:
         reached = endpoint is not None and (where == "host" or endpoint.from_places is not None)
     if where == "same" or reached:
         return
-    how = "its UNIX socket" if server.socket else "its port"
-    whence = "the host" if where == "host" else "another place"
+    how = (
+        say("serving.its_socket", "its UNIX socket") if server.socket else say("serving.its_port", "its port")
+    )
+    whence = (
+        say("serving.host", "the host") if where == "host" else say("serving.another_place", "another place")
+    )
     raise Unsuitable(
         say(
             "serving.unreachable",
@@ -298,12 +304,13 @@ def wait_until_ready(service: Service, ready: Readiness, client: Place, at: Addr
         pattern = re.compile(ready.pattern.encode(), re.MULTILINE)
         if service.wait_for(lambda one: bool(pattern.search(one.output)), ready.timeout_seconds):
             return
-        last = f"its output does not match {ready.pattern!r}"
+        last = say("serving.no_match", "its output does not match {pattern}", pattern=repr(ready.pattern))
     while not service.look() and (left := deadline - time.monotonic()) > 0:
         result = client.run(_await_job(client, ready, at, min(left, _SLICE_SECONDS)))
         if result.exit_code == 0:
             return
-        last = result.error or result.stderr.decode("utf-8", "replace").strip() or "no answer"
+        told = result.error or result.stderr.decode("utf-8", "replace").strip()
+        last = told or say("serving.no_answer", "no answer")
     if ended := service.ended:
         raise PlaceFailure(
             say("serving.never_ready", "the server was not ready: {ended}", ended=ended),

@@ -159,7 +159,10 @@ class Starts(Experiment):
         )
         return Findings(
             metrics=_metrics(whole) if whole else (),
-            context={**(bursts[0].context or {}), "launched_by": "a launcher process for each start"},
+            context={
+                **(bursts[0].context or {}),
+                "launched_by": say("starts.launchers", "a launcher process for each start"),
+            },
             clock_error=max(each.clock_error for each in bursts),
             details=StartsDetails(bursts=tuple(_record(each) for each in whole)),
             failure=failure or None,

@@ -215,9 +215,9 @@ def _check_server(server: OwnServer) -> None:
         )
     if server.ready.http and (server.socket or not re.fullmatch(r"/[!-~]*", server.ready.http)):
         why = (
-            "a server with a socket is not asked by HTTP"
+            say("own.http_at_port", "a server with a socket is not asked by HTTP")
             if server.socket
-            else "a path begins with / and has no blanks"
+            else say("own.http_path", "a path begins with / and has no blanks")
         )
         raise _Invalid(say("own.sentence", "{what}.", what=why), "server", "ready", "http")
     try:

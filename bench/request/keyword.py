@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tare.results.nearest import did_you_mean
+from tare.results.nearest import did_you_mean, suggested
 from tare.results.said import say
 from tare.runners.errors import SettingRefused
 
@@ -141,9 +141,7 @@ class _Parser:
             known = {*self.known, *self.lists}
             parts = token.strip(",").split(",")
             several = bool(parts[1:]) and {part.lower() for part in parts} <= known
-            hint = (
-                f"; did you mean {' or '.join(parts)!r}?" if several else did_you_mean(wanted, sorted(known))
-            )
+            hint = suggested(repr(" or ".join(parts))) if several else did_you_mean(wanted, sorted(known))
             raise _fault(
                 self.expression,
                 say(

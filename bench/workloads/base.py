@@ -16,7 +16,7 @@ import msgspec
 
 from tare.bench.measurable import Plain, Unsuitable
 from tare.results.record import Metric
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -210,7 +210,11 @@ def number(workload: str, what: str, value: object, output: bytes, *, positive: 
     try:
         found = float(value)  # type: ignore[arg-type]  # any object: that is what is checked
     except (TypeError, ValueError, OverflowError):
-        raise ParseError(workload, f"no number for {what} but {value!r}"[:120], output) from None
+        raise ParseError(
+            workload,
+            say("parse.no_number", "no number for {what} but {value}", what=what, value=shown(repr(value))),
+            output,
+        ) from None
     if not math.isfinite(found) or found < 0 or (positive and found == 0):
         raise ParseError(
             workload,

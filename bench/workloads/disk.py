@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tare.bench.workloads.base import amount, metric
 from tare.bench.workloads.elementary import Elementary
+from tare.results.said import say
 from tare.runners.inside import PATH
 from tare.runners.model import Job
 
@@ -72,7 +73,7 @@ class Disk(Elementary):
 
     def remedy(self) -> str:
         """Say where such a place can be measured."""
-        return "put the run's work folder on a disk's file system"
+        return say("remedy.workdir_on_disk", "put the run's work folder on a disk's file system")
 
     def job(self, site: Site, seconds: float) -> Job:
         """Make a job of the same number of requests everywhere, up to the cap."""

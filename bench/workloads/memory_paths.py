@@ -101,8 +101,10 @@ def no_huge_pages(setting: Path) -> str:
     try:
         chosen = setting.read_text("ascii")
     except (OSError, UnicodeDecodeError):
-        return "the kernel has no transparent huge pages"
-    return "transparent huge pages are switched off" if "[never]" in chosen else ""
+        return say("condition.huge_pages_none", "the kernel has no transparent huge pages")
+    if "[never]" not in chosen:
+        return ""
+    return say("workload.huge_pages_off", "transparent huge pages are switched off")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import msgspec
 
 from tare.bench.workloads.base import ParseError
 from tare.results.record import Direction, Metric
-from tare.results.said import say
+from tare.results.said import say, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class NoNumberError(ParseError):
     """Output in which a user's rule finds no number."""
 
-    remedy = "run the command by hand and correct the metric"
+    remedy = say("remedy.metric", "run the command by hand and correct the metric")
 
 
 METRIC_NAME = r"[A-Za-z][\w-]{0,39}"
@@ -102,7 +102,9 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             value = math.nan
         if not math.isfinite(value):
             raise NoNumberError(
-                workload, f"{name}: no number but {text!r}"[:120], result.stdout or result.stderr
+                workload,
+                say("parse.not_number", "{name}: no number but {value}", name=name, value=shown(repr(text))),
+                result.stdout or result.stderr,
             )
         return Metric(
             name=name,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, moment_of, trial
-from tare.results.said import say
+from tare.results.said import listed, say
 
 if TYPE_CHECKING:
     from tare.results.record import Metric, Trial
@@ -116,17 +116,22 @@ def _trial(name: str, jobs: list[Node], block: int, context: dict[str, Any]) -> 
             continue
         found = _Direction(f"fio.{way}", active)
         if found.without_time():
-            reason = f"fio measured no time for its {way}s: the job was over too soon"
+            reason = say(
+                "import.fio_no_time",
+                "fio measured no time for its {way}s: the job was over too soon",
+                way=way,
+            )
             continue
         metrics += found.metrics(primary=not metrics)
         if note := found.note():
             notes[f"{way} latency"] = note
     errors = [str(code) for job in jobs if (found_code := job.get("error")) and (code := found_code.whole())]
     if errors:
-        reason = f"fio reports error {', '.join(dict.fromkeys(errors))}"
+        reason = say("import.fio_error", "fio reports error {codes}", codes=", ".join(dict.fromkeys(errors)))
     elif metrics:
         reason = ""
-    reason = reason or ("" if metrics else "the job did no I/O")
+    elif not reason:
+        reason = say("import.fio_idle", "the job did no I/O")
     done = trial(
         name, *metrics, block=block, invocation=0, outcome="failed" if reason else "ok", reason=reason
     )
@@ -173,11 +178,27 @@ class _Direction:
         """Say what is not known of the latency, or nothing."""
         has = {key: all(_Latency.of(job, key) for job in self.jobs) for key in ("clat", "lat")}
         if not any(has.values()):
-            return "not measured (gtod_reduce, disable_lat or disable_clat), so there is no latency here"
-        notes = [] if has["clat"] else ["completion latency was not measured, total latency stands for it"]
+            return say(
+                "import.fio_no_latency",
+                "not measured (gtod_reduce, disable_lat or disable_clat), so there is no latency here",
+            )
+        notes: list[str] = []
+        if not has["clat"]:
+            notes.append(
+                say(
+                    "import.fio_total",
+                    "completion latency was not measured, total latency stands for it",
+                )
+            )
         if len(self.jobs) > 1:
-            notes.append(f"percentiles of {len(self.jobs)} concurrent jobs cannot be joined, only their mean")
-        return "; ".join(notes)
+            notes.append(
+                say(
+                    "import.fio_jobs",
+                    "percentiles of {n} concurrent jobs cannot be joined, only their mean",
+                    n=len(self.jobs),
+                )
+            )
+        return listed(notes)
 
 
 def _bandwidth(direction: Node) -> float | None:

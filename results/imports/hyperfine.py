@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
-from tare.results.said import say
+from tare.results.said import listed, say
 
 NAME = "hyperfine"
 SUMMARY = "hyperfine's --export-json"
@@ -34,7 +34,7 @@ def read(document: Any, where: str) -> Imported:
         parameters = found.object() if (found := result.get("parameters")) else {}
         name = names.give(result.need("command").text(), parameters)
         if not _each_time(result, name, parameters, trials):
-            reason = "; ".join(dict.fromkeys(filter(None, _failures(result))))
+            reason = listed(dict.fromkeys(filter(None, _failures(result))))
             value = metric("time", result.need("median").number(), "s", "lower", NAME, primary=True)
             trials.append(
                 trial(
@@ -73,10 +73,13 @@ def _each_time(result: Node, name: str, parameters: dict[str, Any], trials: Tria
 def _failures(result: Node) -> list[str]:
     """Say for each exit code why the run failed, or nothing. A run that a signal ended has the code ``null``."""
     codes = found.items() if (found := result.get("exit_codes")) else []
-    return [
-        "ended by a signal" if code.value is None else f"exit status {code.value}" if code.whole() else ""
-        for code in codes
-    ]
+    return [_failure(code) for code in codes]
+
+
+def _failure(code: Node) -> str:
+    if code.value is None:
+        return say("import.by_signal", "ended by a signal")
+    return say("trial.exit_status", "exit status {code}", code=code.value) if code.whole() else ""
 
 
 def _memory(result: Node, times: int) -> list[Node]:

@@ -99,7 +99,7 @@ def compare_runs(
                 "{base} and {head} are not alike: {unlike}. Measure both under the same conditions, or allow the difference.",
                 base=_title(base),
                 head=_title(head),
-                unlike="; ".join(unlike),
+                unlike=listed(unlike),
             ),
             unlike,
         )

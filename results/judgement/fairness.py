@@ -30,8 +30,12 @@ ADMITTED, NONE = "limitations", "none"
 def reason_to_refuse(subject: Series, other: Series) -> str:
     """Return why two series of different runs must not be compared; empty if they may."""
     if (subject.unit, subject.direction) != (other.unit, other.direction):
-        return f"unit or direction changed from {other.unit}, {other.direction} to {subject.unit}, {subject.direction}"
-    return "; ".join(context_differences(subject, other))
+        return say(
+            "pair.unit",
+            "unit or direction changed from {base_unit}, {base_direction} to {unit}, {direction}",
+            base_unit=other.unit, base_direction=other.direction, unit=subject.unit, direction=subject.direction,
+        )  # fmt: skip
+    return listed(context_differences(subject, other))
 
 
 def context_differences(subject: Series, other: Series) -> list[str]:

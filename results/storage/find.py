@@ -167,4 +167,5 @@ def _named(entries: list[RunEntry]) -> str:
         for e in entries[:_NAMED_AT_MOST]
     ]
     more = len(entries) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    listing = ", ".join(names)
+    return say("find.more", "{names} and {n} more", names=listing, n=more) if more > 0 else listing

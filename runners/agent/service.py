@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tare.results.said import say
 from tare.runners.agent.answer import JobAnswer
 from tare.runners.agent.wire import Refused
 from tare.runners.host.endings import how_ended
@@ -56,7 +57,10 @@ class AgentService:
         code = -(done.status & 0x7F) or done.status >> 8 & 0xFF
         lines = self.output.decode("utf-8", "replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return how_ended(code) + (f": {last[:_SHOWN_CHARACTERS]}" if last else ", without a word")
+        how = how_ended(code)
+        if not last:
+            return say("service.wordless", "{how}, without a word", how=how)
+        return say("service.ended", "{how}: {last}", how=how, last=last[:_SHOWN_CHARACTERS])
 
     @property
     def output(self) -> bytes:

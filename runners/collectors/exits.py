@@ -160,14 +160,18 @@ class ExitCollector(CounterCollector):
             except (OSError, ValueError):
                 continue
         else:
-            return "tracefs is not mounted, or may not be read"
+            return say("collector.no_tracefs", "tracefs is not mounted, or may not be read")
         try:
             threads = [int(task.name) for task in Path(f"/proc/{vantage.top_pid}/task").iterdir()]
             for thread in threads:
                 self.events.append(open_event(TYPE_TRACEPOINT, number, thread))
         except OSError as error:
             self._close_events()
-            return f"perf_event_open: {error.strerror}; as root, or `sysctl -w kernel.perf_event_paranoid=-1`"
+            return say(
+                "collector.perf_refused",
+                "perf_event_open: {error}; as root, or `sysctl -w kernel.perf_event_paranoid=-1`",
+                error=error.strerror,
+            )
         return ""
 
     def _close_events(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.results.record import CPU_TIME, HOST_CPU_TIME, INSTRUCTIONS_USER, WAIT_TIME, WORKING_TIME, Metric
+from tare.results.said import say
 from tare.runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
@@ -49,15 +50,16 @@ def wait_metrics(result: JobResult, *, guest: bool) -> tuple[tuple[Metric, ...],
     if usage is None:
         return (), ""
     if thread is None:
-        return (), "the place has no /proc/PID/schedstat"
+        return (), say("collector.no_schedstat", "the place has no /proc/PID/schedstat")
     total = usage.user_seconds + usage.system_seconds + result.orphan_seconds
     if result.host_cpu is not None and result.host_cpu.of_job:
         total = max(total, result.host_cpu.seconds)
     if thread.cpu_seconds < MEASURED_SHARE * total:
         share = thread.cpu_seconds / total
-        return (
-            (),
-            f"the first thread did {share:.0%} of the work, and the kernel forgets how long others waited",
+        return (), say(
+            "collector.first_thread",
+            "the first thread did {share} of the work, and the kernel forgets how long others waited",
+            share=f"{share:.0%}",
         )
     clock = "guest-monotonic" if guest else "host-monotonic"
     wait = Metric(

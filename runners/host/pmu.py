@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from tare.results.said import say
 from tare.runners.host.virtualisation import virtualisation
 
 TYPE_HARDWARE = 0
@@ -23,17 +24,20 @@ _FORMAT_TIMES = 3
 _FD_CLOEXEC = 8
 _ATTRIBUTES_BYTES = 64
 """Size of the first version of ``struct perf_event_attr``, which every kernel takes."""
-SHARED = "the counter was shared with other users of the PMU, so it missed a part"
+SHARED = say("pmu.shared", "the counter was shared with other users of the PMU, so it missed a part")
 """Reason for there being no count although one was opened."""
 _NUMBERS = {"x86_64": 298, "aarch64": 241}
 """Architecture → number of the system call."""
 _REASONS = {
-    errno.ENOENT: "this machine has no PMU, or its hypervisor hides it",
-    errno.EOPNOTSUPP: "this machine has no PMU that counts the event",
-    errno.EACCES: "this user may not; kernel.perf_event_paranoid has to be 2 or less, and the process one's own",
-    errno.EPERM: "a seccomp filter or the kernel's lockdown forbids perf_event_open",
-    errno.ENOSYS: "a seccomp filter or the kernel has no perf_event_open",
-    errno.ESRCH: "the process has ended",
+    errno.ENOENT: say("pmu.none", "this machine has no PMU, or its hypervisor hides it"),
+    errno.EOPNOTSUPP: say("pmu.no_event", "this machine has no PMU that counts the event"),
+    errno.EACCES: say(
+        "pmu.forbidden",
+        "this user may not; kernel.perf_event_paranoid has to be 2 or less, and the process one's own",
+    ),
+    errno.EPERM: say("pmu.lockdown", "a seccomp filter or the kernel's lockdown forbids perf_event_open"),
+    errno.ENOSYS: say("pmu.no_call", "a seccomp filter or the kernel has no perf_event_open"),
+    errno.ESRCH: say("pmu.ended", "the process has ended"),
 }
 
 
@@ -55,7 +59,7 @@ def open_event(
     """
     number = _NUMBERS.get(platform.machine())
     if number is None:
-        raise OSError(errno.ENOSYS, "no system call number for this architecture")
+        raise OSError(errno.ENOSYS, say("pmu.no_number", "no system call number for this architecture"))
     flags = _EXCLUDE_KERNEL | _EXCLUDE_HYPERVISOR if user_only else 0
     if of_children:
         flags |= _DISABLED | _INHERIT | _ENABLE_ON_EXEC
@@ -81,8 +85,8 @@ def read_count(counter: int) -> int | None:
 
 def explain(code: int) -> str:
     """Explain an error number of perf_event_open(2) in a sentence's part."""
-    known = _REASONS.get(code, "perf_event_open(2) failed")
-    return f"{known} ({errno.errorcode.get(code, f'errno {code}')})"
+    known = _REASONS.get(code) or say("pmu.failed", "perf_event_open(2) failed")
+    return say("pmu.why", "{why} ({name})", why=known, name=errno.errorcode.get(code, f"errno {code}"))
 
 
 @functools.cache
@@ -106,5 +110,8 @@ def why_not_always() -> str:
         return reason
     kind = virtualisation(Path("/"))["kind"]
     if kind not in {None, "none"}:
-        return "this host is virtual, so that counting would slow down what is timed; --count counts apart"
+        return say(
+            "pmu.virtual",
+            "this host is virtual, so that counting would slow down what is timed; --count counts apart",
+        )
     return ""

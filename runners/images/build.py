@@ -106,4 +106,4 @@ def _assembled(
 
 
 def _older(facts: Mapping[str, object]) -> str:
-    return "" if "tar_bytes" in facts else "the size of its tar is not known"
+    return "" if "tar_bytes" in facts else say("image.no_tar_size", "the size of its tar is not known")

@@ -100,8 +100,11 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
         )
         if chain.scripts:
             name = chain.scripts[0].name
-            note = f"{name} is a script: of the programs that it calls, the image has busybox's and what --carry names"
-            notes = (note,)
+            notes = (say(
+                "image.script",
+                "{name} is a script: of the programs that it calls, the image has busybox's and what --carry names",
+                name=name,
+            ),)  # fmt: skip
     total = carrier.items.total() + interpreter.items.total()
     if total > LIMIT_BYTES:
         raise UsageError(say(
@@ -155,7 +158,7 @@ def _which(name: str) -> Path:
 
 def _why_not(name: str) -> str:
     if not name.strip():
-        return "a command begins with the name of a program"
+        return say("command.no_name", "a command begins with the name of a program")
     path = Path(name)
     if "/" not in name:
         absent = say("command.not_on_path", "it is not on PATH (a shell's own commands are no programs)")
@@ -363,11 +366,13 @@ def _package_files(
     kept |= {
         path for folder in loose if str(folder).startswith(below) for path in package_files([str(folder)])
     }
-    carried = ", ".join(f"{name} {version}" for name, version in sorted(distributions.items())) or "none"
-    note = (
-        f"of the {size / 1e6:.0f} MB of installed Python packages, those that the command's source imports are in the "
-        f"image ({carried}); for others give --carry FOLDER"
-    )
+    carried = ", ".join(f"{name} {version}" for name, version in sorted(distributions.items()))
+    note = say(
+        "image.packages",
+        "of the {size} MB of installed Python packages, those that the command's source imports are in the image ({word}); "
+        "for others give --carry FOLDER",
+        size=f"{size / 1e6:.0f}", word=carried or "none",
+    )  # fmt: skip
     return sorted(path for path in kept if path.is_file()), (note,)
 
 

@@ -285,7 +285,7 @@ def _docker(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
     config = json.loads(raw)
     files, diff_ids = saved[0]["Layers"], config["rootfs"]["diff_ids"]
     if not all(isinstance(each, str) for each in files):
-        raise TypeError("a layer's file has no name")
+        raise TypeError(say("image.layer_unnamed", "a layer's file has no name"))
     if len(files) != len(diff_ids):
         raise TareError(say(
             "image.files_differ", "{path}: its manifest has {files} layers and its configuration {diff_ids}.",

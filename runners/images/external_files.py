@@ -37,7 +37,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 PIECE_BYTES = 1 << 20
 
-REMEDY = "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes."
+REMEDY = say(
+    "remedy.image_file",
+    "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes.",
+)
 
 
 def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import TareError, UsageError
 from tare.runners.images.apply import Applier
 from tare.runners.images.command import SCRIPTS_LIMIT
@@ -95,17 +95,36 @@ def unpack_external(image: ExternalImage, store: Cache, progress: Callable[[str]
         return {"skipped": dict(applier.skipped)}
 
     entry = store.entry("given-trees", f"{image.key} {os.getuid() == 0}", apply, private=True)
-    skipped = [f"{count} × {what}" for what, count in entry.facts["skipped"].items()]
+    return Unpacked(image, tuple(layers), entry.path, tuple(_notes(image, entry.facts["skipped"])))
+
+
+def _notes(image: ExternalImage, skipped: Mapping[str, int]) -> list[str]:
+    left_out = [
+        say("image.skipped_kind", "{count} × {kind}", count=count, kind=kind)
+        for kind, count in skipped.items()
+    ]
     notes = [
-        f"the image was made elsewhere: {image.title}, {image.digest}",
-        (
+        say(
+            "image.elsewhere",
+            "the image was made elsewhere: {title}, {digest}",
+            title=image.title,
+            digest=image.digest,
+        ),
+        say(
+            "image.in_place",
             "bare metal runs the image's files in place, not with the image as root: "
-            "programs that open absolute paths find the host's files there"
+            "programs that open absolute paths find the host's files there",
         ),
     ]
-    if skipped:
-        notes.append(f"left out of the image made elsewhere: {', '.join(skipped)}")
-    return Unpacked(image, tuple(layers), entry.path, tuple(notes))
+    if left_out:
+        notes.append(
+            say(
+                "image.skipped",
+                "left out of the image made elsewhere: {kinds}",
+                kinds=listed(left_out, ", "),
+            )
+        )
+    return notes
 
 
 def _counted(tar: Path, name: str) -> dict[str, object]:
@@ -228,7 +247,11 @@ def _which(image: Unpacked, name: str) -> str:
         real = _real(image, candidate)
         if real.is_file() and real.stat().st_mode & 0o111:
             return candidate
-    where = "there is no such program" if "/" in name else f"it is not on its PATH ({path})"
+    where = (
+        say("image.program_absent", "there is no such program")
+        if "/" in name
+        else say("image.not_on_path", "it is not on its PATH ({path})", path=path)
+    )
     raise UsageError(say(
         "image.not_run", "{name} cannot be run in {name2}: {where}. The command is looked for in the image.",
         name=name, name2=image.image.path.name, where=where,

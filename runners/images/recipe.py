@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.results.said import say
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.carry import HOST, Carrier
 from tare.runners.images.command import carry_command
@@ -161,7 +162,9 @@ def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
     _add_locale(items)
     busybox = provision.find("busybox")
     if busybox is None:
-        notes.append("no busybox: there are no shell and no small tools in the image")
+        notes.append(
+            say("image.no_busybox", "no busybox: there are no shell and no small tools in the image")
+        )
         return items
     items.file("usr/bin/busybox", busybox.path)
     for applet in _applets(busybox):

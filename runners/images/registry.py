@@ -126,16 +126,18 @@ def pull(name: RegistryName, provision: Provision, progress: Callable[[str], Non
 
     key = f"{pinned.source} {architecture}"
     if provision.offline and provision.store.find("pulled", key) is None:
-        raise TareError(_offline(name, "it is not in the cache"))
+        raise TareError(_offline(name, say("image.not_cached", "it is not in the cache")))
     entry = provision.store.entry("pulled", key, fill)
     return Pulled(entry.path / _LAYOUT, pinned)
 
 
 def _offline(name: RegistryName, why: str) -> str:
-    return (
-        f"image {name}: {why}, and --offline fetches nothing. Run once without --offline, and then name the image by the"
-        f" digest that the run records: {name.repository}@sha256:…"
-    )
+    return say(
+        "image.offline",
+        "image {name}: {why}, and --offline fetches nothing. Run once without --offline, and then name the image by the"
+        " digest that the run records: {repository}@sha256:…",
+        name=name, why=why, repository=name.repository,
+    )  # fmt: skip
 
 
 _SAVED = say(
@@ -153,7 +155,9 @@ class _Skopeo(msgspec.Struct, frozen=True):
     def digest(self) -> str:
         """Ask the registry for the manifest or index, and hash it."""
         if self.provision.offline:
-            raise TareError(_offline(self.name, "only the registry knows what a tag stands for"))
+            raise TareError(
+                _offline(self.name, say("image.tag", "only the registry knows what a tag stands for"))
+            )
         raw = self._call(("inspect", "--raw", *self._verification(""), self.name.source), _ASK_SECONDS)
         return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
@@ -234,4 +238,8 @@ def _said(stderr: bytes) -> str:
 
 def _remedy(name: RegistryName) -> str:
     host = name.repository.partition("/")[0]
-    return f"Check the name and the network; for a private image, log in first: `skopeo login {host}`."
+    return say(
+        "remedy.image_name",
+        "Check the name and the network; for a private image, log in first: `skopeo login {host}`.",
+        host=host,
+    )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.scratch import scratch_folder
 from tare.runners.errors import TareError
 
@@ -94,8 +94,8 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
         complaint = _compile(source, program, compiler, arch)
         if not complaint:
             return program
-        complaints.append(f"{compiler.name}: {complaint}")
-    tried = "; ".join(complaints) or "there is neither cc, gcc, clang nor ziglang"
+        complaints.append(say("build.complaint", "{name}: {why}", name=compiler.name, why=complaint))
+    tried = listed(complaints) or say("build.none", "there is neither cc, gcc, clang nor ziglang")
     raise TareError(say(
         "build.no_compiler",
         "Cannot compile {name} ({tried}). Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`.",
@@ -207,7 +207,9 @@ def _compile(source: Path, program: Path, compiler: _Compiler, arch: str) -> str
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
         if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it failed silently"]
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+                say("build.silent", "it failed silently")
+            ]
             return next((line for line in lines if "error: " in line), lines[-1])
         complaint = _check(made, arch)
         if complaint:
@@ -224,9 +226,9 @@ def _check(program: Path, arch: str) -> str:
     content = program.read_bytes()
     try:
         if _segment_types(content, arch) & {2, 3}:  # PT_DYNAMIC, PT_INTERP
-            return "the program it made is not static"
+            return say("build.not_static", "the program it made is not static")
     except (ValueError, struct.error) as error:
-        return f"made no ELF program: {error}"
+        return say("build.made_no_elf", "made no ELF program: {error}", error=error)
     try:
         done = subprocess.run(
             [program, "--self-check"],
@@ -237,9 +239,13 @@ def _check(program: Path, arch: str) -> str:
             timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the program it made does not start: {error}"
+        return say("build.not_starting", "the program it made does not start: {error}", error=error)
     if done.returncode or done.stdout != SELF_CHECK:
-        return f"the program it made fails its self-check (exit status {done.returncode})"
+        return say(
+            "build.self_check",
+            "the program it made fails its self-check (exit status {code})",
+            code=done.returncode,
+        )
     return ""
 
 

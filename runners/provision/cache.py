@@ -349,7 +349,7 @@ def _read_manifest(place: Path) -> dict[str, Any]:
         raise ValueError(say("cache.checksum", "its checksum is wrong"))
     manifest = json.loads(body)
     if not isinstance(manifest["facts"], dict) or not isinstance(manifest["files"], dict):
-        raise TypeError("it has another form")
+        raise TypeError(say("cache.form", "it has another form"))
     return cast("dict[str, Any]", manifest)
 
 

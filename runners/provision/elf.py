@@ -130,7 +130,7 @@ class _Budgeted:
         """Read up to ``size`` bytes."""
         self._reads += 1
         if self._reads > _MOST_READS or not 0 <= size <= _MOST_BYTES_AT_ONCE:
-            _refuse("one of its tables is impossibly large")
+            _refuse(say("elf.table", "one of its tables is impossibly large"))
         return self._file.read(size)
 
 
@@ -151,7 +151,7 @@ def _dynamic_facts(elf: ELFFile, machine: str) -> Elf:
     from elftools.elf.segments import InterpSegment  # noqa: PLC0415
 
     if elf["e_phnum"] > _MOST_SEGMENTS:
-        _refuse("it has impossibly many program headers")
+        _refuse(say("elf.headers", "it has impossibly many program headers"))
     interpreter = ""
     texts: dict[str, list[str]] = {"DT_NEEDED": [], "DT_RUNPATH": [], "DT_RPATH": []}
     for segment in elf.iter_segments():
@@ -160,7 +160,7 @@ def _dynamic_facts(elf: ELFFile, machine: str) -> Elf:
         elif isinstance(segment, DynamicSegment):
             address, offset = segment.get_table_offset("DT_STRTAB")
             if address is not None and offset is None:
-                _refuse("its string table is nowhere")
+                _refuse(say("elf.strings", "its string table is nowhere"))
             for tag in segment.iter_tags() if offset is not None else ():
                 if tag["d_tag"] in texts:
                     texts[tag["d_tag"]].append(getattr(tag, tag["d_tag"].removeprefix("DT_").lower()))

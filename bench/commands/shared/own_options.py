@@ -170,7 +170,9 @@ def _checked(name: str, made: Definition, options: dict[tuple[str, ...], str]) -
     found = check(name, msgspec.to_builtins(made))
     if isinstance(found, Problem):
         keys = found.keys[2:]
-        origin = options.get(keys[:1], f"-c {name}" if name != "command" else "the command")
+        origin = options.get(
+            keys[:1], f"-c {name}" if name != "command" else say("own.command", "the command")
+        )
         what = f" {'.'.join(keys[1:])}" if keys[1:] else ""
         raise UsageError(
             say("own.option", "{origin}{what}: {text}", origin=origin, what=what, text=found.text)

@@ -49,9 +49,9 @@ def keep_apart(server: Place, client: Place, server_limits: Limits, client_limit
             _pin(pid, frozenset(cpus))
         found.append(_in_force(pid))
     if not found[0] or not found[1]:
-        return "not known"
+        return say("apps.cpus_unknown", "not known")
     if found[0] & found[1]:
-        return "shared with the server's"
+        return say("apps.cpus_shared", "shared with the server's")
     clients, servers = len(found[1]), len(found[0])
     return say(
         "apps.client_cpus", "{clients} apart from the server's {servers}", clients=clients, servers=servers

@@ -89,7 +89,7 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
         try:
             return Daemon(socket, DockerApi(socket).version(), private_at(socket))
         except EngineError as error:
-            remedy = error.remedy or "start it, or unset DOCKER_HOST"
+            remedy = error.remedy or say("remedy.start_or_unset", "start it, or unset DOCKER_HOST")
             raise EngineError(
                 say("docker.bad_host", "DOCKER_HOST: {reason}", reason=error.reason),
                 remedy,
@@ -348,7 +348,9 @@ def _ailing(api: DockerApi) -> tuple[str, str] | None:
     try:
         api.version()
     except EngineError as error:
-        return error.reason, error.remedy or f"start it again; or {_remedy()}"
+        return error.reason, error.remedy or say(
+            "remedy.start_again", "start it again; or {remedy}", remedy=_remedy()
+        )
     return None
 
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tare.results.environment import EngineFacts
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.client_processes import await_client_processes
 from tare.runners.containers.engines.container import Client, Container, Terms
@@ -121,7 +121,14 @@ class PodmanRunner:
                     achieved = place.cgroup
             except PlaceFailure as failure:
                 complaints.append(
-                    f"{way.runtime}{'' if way.limited else ' without limits'}: {failure.reason}"
+                    say("podman.way", "{name}: {why}", name=way.runtime, why=failure.reason)
+                    if way.limited
+                    else say(
+                        "podman.unlimited",
+                        "{name} without limits: {why}",
+                        name=way.runtime,
+                        why=failure.reason,
+                    )
                 )
                 self._prepared = None
                 continue
@@ -136,7 +143,7 @@ class PodmanRunner:
             say(
                 "container.podman_cannot",
                 "podman cannot make a container here: {complaints}",
-                complaints="; ".join(dict.fromkeys(complaints)),
+                complaints=listed(dict.fromkeys(complaints)),
             ),
             remedy=_remedy(),
         )

@@ -50,4 +50,4 @@ def clear_kubernetes(where: str, run: str) -> list[str]:
     if not kubectl.run("get", "namespace", namespace, "--ignore-not-found"):
         return []
     remove_namespace(kubectl, namespace)
-    return [f"namespace {namespace} in Kubernetes"]
+    return [say("removed.namespace", "namespace {name} in Kubernetes", name=namespace)]

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.containers.cri.enclosure import Enclosure, run_cgroups
 from tare.runners.containers.cri.images import import_image, write_pause
 from tare.runners.containers.cri.private import SOCKET, await_ready, configure, fetching, programs_root
@@ -134,9 +134,11 @@ class Cluster:
             archive.seek(0)
             ctr = self._fetched("ctr")
             import_image(ctr, str(self.containerd), archive)
-        self._enclosure.await_ready(self._no_server, START_SECONDS, "the API server")
+        self._enclosure.await_ready(
+            self._no_server, START_SECONDS, say("kubernetes.api_server", "the API server")
+        )
         self._enclosure.release(3)
-        self._enclosure.await_ready(self._complaint, START_SECONDS, "the cluster")
+        self._enclosure.await_ready(self._complaint, START_SECONDS, say("kubernetes.cluster", "the cluster"))
 
     def _fetched(self, name: str) -> Tool:
         """Fetch a tool even if the system has one, since clients and servers have to be of the same age."""
@@ -159,9 +161,11 @@ class Cluster:
         status = {each["type"]: each for each in node["status"].get("conditions", ())}
         ready = status.get("Ready", {})
         if ready.get("status") != "True":
-            return str(ready.get("message", "the node is not ready"))
+            return str(ready.get("message") or say("kubernetes.not_ready", "the node is not ready"))
         taints = node["spec"].get("taints") or ()
-        return "".join(f"the node is marked {each['key']}; " for each in taints)
+        return listed(
+            say("kubernetes.marked", "the node is marked {key}", key=each["key"]) for each in taints
+        )
 
     def _write_files(self) -> None:
         folder = self._enclosure.folder

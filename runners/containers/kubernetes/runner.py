@@ -213,9 +213,15 @@ class Kubernetes:
         """Say why the node cannot get the suite's image, and give a remedy; ``None``: it can."""
         if self._image:
             return None
-        remedy = "push the image to where the nodes can pull it, and name it: `--kubernetes-image REFERENCE`"
+        remedy = say(
+            "remedy.kubernetes_image",
+            "push the image to where the nodes can pull it, and name it: `--kubernetes-image REFERENCE`",
+        )
         if not is_this_host(node):
-            return "the cluster's node is another machine, where the image cannot be loaded", remedy
+            return say(
+                "kubernetes.other_machine",
+                "the cluster's node is another machine, where the image cannot be loaded",
+            ), remedy
         if self._socket() is None:
             return (
                 say("kubernetes.no_socket", "the node's containerd is at none of {sockets}", sockets=", ".join(self._sockets)),

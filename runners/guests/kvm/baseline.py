@@ -330,7 +330,8 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseli
             text=True,
         )
     except OSError as error:
-        return decide([], nested=nested, architecture=architecture, ended=f"could not be started ({error})")
+        why = say("kvm.not_started", "could not be started ({error})", error=error)
+        return decide([], nested=nested, architecture=architecture, ended=why)
     ended, output = "", ""
     try:
         output, _ = process.communicate(json.dumps(request), timeout=timeout)
@@ -338,11 +339,15 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseli
             ended = how_ended(process.returncode)
     except subprocess.TimeoutExpired:
         process.kill()
-        ended = f"was still running after {timeout} s and was killed"
+        ended = say("kvm.too_slow", "was still running after {seconds} s and was killed", seconds=timeout)
         try:
             output, _ = process.communicate(timeout=KILL_SECONDS)
         except subprocess.TimeoutExpired as stuck:
-            ended = f"could not be killed after {timeout} s (stuck in the kernel)"
+            ended = say(
+                "kvm.stuck",
+                "could not be killed after {seconds} s (stuck in the kernel)",
+                seconds=timeout,
+            )
             output = (
                 stuck.stdout.decode(errors="replace")
                 if isinstance(stuck.stdout, bytes)

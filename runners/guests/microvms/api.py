@@ -92,7 +92,7 @@ def _reason(said: str) -> str:
             return str(body.get("fault_message", said))
         if isinstance(body, list):
             return "; ".join(map(str, body))
-    return said or "no reason given"
+    return said or say("guest.no_reason", "no reason given")
 
 
 class Appearance:

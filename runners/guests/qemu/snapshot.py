@@ -100,7 +100,7 @@ def _wait(monitor: Qmp) -> None:
         "MIGRATION", lambda event: event["data"]["status"] in ends, timeout_seconds=SAVE_SECONDS
     )
     if event["data"]["status"] != "completed":
-        why = monitor.ask("query-migrate").get("error-desc", "no reason given")
+        why = monitor.ask("query-migrate").get("error-desc") or say("guest.no_reason", "no reason given")
         raise QmpError(
             say(
                 "guest.migration",

@@ -99,7 +99,10 @@ def _value(name: str, value: str) -> object:
 _CONTRADICTIONS: tuple[tuple[Callable[[GuestVariant], bool], str], ...] = (
     (
         lambda v: v.aio == "native" and v.cache != "none",
-        "aio=native needs cache=none: Linux does asynchronous I/O only past the page cache",
+        say(
+            "variant.aio",
+            "aio=native needs cache=none: Linux does asynchronous I/O only past the page cache",
+        ),
     ),
 )
 

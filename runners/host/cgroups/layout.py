@@ -229,13 +229,22 @@ class Cgroups:
         made = _Recipe()
         limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
         if limited_io and not disk and "io" in wanted:
-            made.reasons.append("the scratch folder is on no single disk, so its I/O cannot be limited")
+            made.reasons.append(
+                say("cgroup.no_disk", "the scratch folder is on no single disk, so its I/O cannot be limited")
+            )
         counters = len(only) > 1
         self._add_v2(made, run, wanted, limits, disk, counters=counters)
         self._add_v1(made, run, wanted, limits, disk, counters=counters)
         essential = limiting(wanted) | ({"io"} if limited_io and "io" in wanted else set())
         if missing := sorted(essential - known(made.controllers)):
-            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {CGROUP_REMEDY}")
+            made.reasons.append(
+                say(
+                    "cgroup.no_controller",
+                    "no {names} controller that this user may use; {remedy}",
+                    names=", ".join(missing),
+                    remedy=CGROUP_REMEDY,
+                )
+            )
         return made
 
     def _add_v1(

@@ -74,7 +74,7 @@ def test_korean_is_korean() -> None:
         "page.open_svg", "page.open_png", "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu",
         "answer.cpu_cost", "said.kubernetes.failed", "said.fleet.bad_wait", "said.own.bad_timeout", "said.request.own",
         "said.docker.bad_host", "said.host.ip_words", "said.guest.grub", "said.host.mincore",
-        "said.fetch.dpkg", "said.noun.cgroup", "said.kernel.zstd_failed", "flame.told_of_two",
+        "said.fetch.dpkg", "said.noun.cgroup", "said.removed.cgroup", "said.kernel.zstd_failed", "flame.told_of_two",
     }, "names, units and options"  # fmt: skip
 
 
