@@ -11,6 +11,7 @@ import msgspec
 
 from tare.bench.errors import Exit
 from tare.reports.render import changes
+from tare.reports.summaries.names import titled
 from tare.reports.text import numbers
 from tare.reports.text.answers import both
 from tare.reports.text.columns import padded, width
@@ -168,8 +169,7 @@ def answers_json(row: Answers) -> dict[str, object]:
 
 
 def _row(comparison: Comparison, words: Words) -> str:
-    name = words(
-        "changes.series", case=comparison.workload, metric=comparison.metric, runner=comparison.runner
-    )
+    case = titled(comparison.workload, comparison.workload, words)
+    name = words("changes.series", case=case, metric=comparison.metric, runner=comparison.runner)
     cost = "" if comparison.refused else f"{repeat(numbers.changed(comparison.cost), words)}: "
     return f"{padded(name, 48)} {cost}{repeat(comparison.because, words)}"

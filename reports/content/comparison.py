@@ -23,6 +23,7 @@ from tare.reports.content.nodes import (
     Table,
 )
 from tare.reports.summaries.cases import case_of, single_cases
+from tare.reports.summaries.names import titled
 from tare.reports.text import answers, numbers
 from tare.reports.text.repeated import repeat
 from tare.results.judgement.answers import pair_answers
@@ -125,7 +126,7 @@ def _effect(one: Comparison) -> float:
 
 
 def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterator[str]:
-    gate, names = compared.gate, _names(found)
+    gate, names = compared.gate, _names(found, words)
     sides = {"base": compared.base, "head": compared.head}
     if gate.regressions:
         yield words("comparison.worse", n=len(gate.regressions), total=gate.compared, **sides)
@@ -144,11 +145,14 @@ def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterat
         yield answers.headline(rows, words)
 
 
-def _names(found: list[Comparison]) -> dict[CaseKey, str]:
+def _names(found: list[Comparison], words: Words) -> dict[CaseKey, str]:
     """Name each case: without its parameters where no other case of that workload is compared."""
     cases = {case_of(one) for one in found}
     plain = single_cases(cases)
-    return {case: case.workload if case.workload in plain else case.label for case in cases}
+    return {
+        case: titled(case.workload, case.workload if case.workload in plain else case.label, words)
+        for case in cases
+    }
 
 
 _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
@@ -164,7 +168,7 @@ def _where(one: Comparison, names: Mapping[CaseKey, str]) -> str:
 
 
 def _lines(found: list[Comparison], words: Words) -> Iterator[Dumbbell]:
-    names = _names(found)
+    names = _names(found, words)
     drawn = [one for one in found if not one.refused and _effect(one) >= 0]
     shown = Counter((case_of(one), one.runner) for one in drawn)
     for one in drawn:
@@ -177,7 +181,7 @@ def _lines(found: list[Comparison], words: Words) -> Iterator[Dumbbell]:
 
 
 def _table(compared: Compared, found: list[Comparison], words: Words) -> Table:
-    names = _names(found)
+    names = _names(found, words)
     told = frozenset(f"the runs differ in {one}" for one in compared.unlike)
     columns = (
         words("column.workload"), words("column.runner"), words("comparison.cost"), words("comparison.verdict"),

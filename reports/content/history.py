@@ -21,6 +21,7 @@ from tare.reports.content.nodes import (
     Section,
     Table,
 )
+from tare.reports.summaries.names import titled
 from tare.reports.text import numbers
 from tare.results.said import Name
 from tare.results.statistics.changepoints import FEWEST_RUNS
@@ -150,6 +151,10 @@ def _chart_key(title: str, group: Sequence[PastSeries]) -> str:
     return f"{title}|{group[0].runner}"
 
 
+def _case(one: PastSeries, words: Words) -> str:
+    return titled(one.case, one.case, words)
+
+
 def _last_change(one: PastSeries) -> float:
     return max((run.seconds for run in one.runs if run.change), default=-1.0)
 
@@ -163,7 +168,7 @@ def _since(run: PastRun, words: Words) -> str:
 
 def _told(one: PastSeries, run: PastRun, words: Words) -> str:
     return words(
-        f"history.{run.change}", what=f"{one.case} · {one.runner}", metric=one.metric,
+        f"history.{run.change}", what=f"{_case(one, words)} · {one.runner}", metric=one.metric,
         change=numbers.change(run.ratio), since=_since(run, words),
     )  # fmt: skip
 
@@ -183,7 +188,13 @@ def _chart(title: str, group: Sequence[PastSeries], words: Words) -> Chart:
         for run in one.runs
         if run.change
     )
-    return Chart(_chart_key(title, group), title, group[0].unit, lines, changes)
+    return Chart(
+        _chart_key(title, group),
+        f"{_case(group[0], words)} · {group[0].metric}",
+        group[0].unit,
+        lines,
+        changes,
+    )
 
 
 def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:
@@ -215,7 +226,7 @@ def _table(series: Sequence[PastSeries], chart_of: Mapping[str, str], words: Wor
         )
         rows.append(
             (
-                Cell(Name(one.case), recorded=True, link=chart_of[one.key]),
+                Cell(Name(_case(one, words)), recorded=True, link=chart_of[one.key]),
                 Cell(Name(one.runner), color=one.color, recorded=True),
                 Cell(Name(one.metric), recorded=True),
                 Cell(numbers.quantity(one.runs[0].median, one.unit), value=one.runs[0].median),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from tare.reports.exports.junit import counted, serialised, text
 from tare.reports.exports.series import case_title
 from tare.reports.render.markdown import escape
+from tare.reports.summaries.names import titled
 from tare.reports.text import numbers
 from tare.reports.text.answers import both, headline
 from tare.reports.text.numbers import DASH
@@ -96,7 +97,7 @@ def answer_lines(gate: Gate, words: Words) -> Iterator[str]:
     if rows:
         yield headline(rows, words)
     for row in rows:
-        case = case_title(row.time.workload, row.time.parameters)
+        case = _titled(row.time.workload, row.time.parameters, words)
         where = words("changes.case", case=case, runner=row.time.runner)
         needed = [c.needed_blocks - c.blocks for c in row.all if c.needed_blocks is not None]
         price = ""
@@ -141,7 +142,7 @@ def _counts(gate: Gate, words: Words) -> str:
 
 def missing_title(one: MissingSeries, words: Words) -> str:
     """Name a series that has no value: workload, parameters, metric and runner."""
-    case = case_title(one.key.workload, json.loads(one.key.parameters))
+    case = _titled(one.key.workload, json.loads(one.key.parameters), words)
     return words("changes.series", case=case, metric=one.key.metric, runner=one.key.runner)
 
 
@@ -150,7 +151,7 @@ def _rows(gate: Gate, words: Words) -> Iterator[str]:
         for c in getattr(gate, name):
             told = verdict(c, words)
             cells = (
-                case_title(c.workload, c.parameters),
+                _titled(c.workload, c.parameters, words),
                 c.metric,
                 c.runner,
                 numbers.estimate(c.base_value, c.base_unit or c.unit),
@@ -160,6 +161,10 @@ def _rows(gate: Gate, words: Words) -> Iterator[str]:
             )
             bold = f"**{told}**" if c.verdict in {"worse", "better"} and not c.refused else told
             yield f"| {bold} | {' | '.join(map(escape, cells))} |"
+
+
+def _titled(workload: str, parameters: dict[str, Any], words: Words) -> str:
+    return titled(workload, case_title(workload, parameters), words)
 
 
 def junit(changes: Changes) -> bytes:

@@ -21,8 +21,15 @@ def spoken_case(case: CaseKey, words: Words) -> str:
 
 def case_name(case: CaseKey, words: Words) -> str:
     """Name a case in a table or figure: ``start-up (null)``, so that sentences and ``-k`` can both be followed."""
-    name = spoken_case(case, words)
-    return words("name.startup_case", name=name, workload=NULL) if case.workload == NULL else name
+    return titled(case.workload, case.label, words)
+
+
+def titled(workload: str, title: str, words: Words) -> str:
+    """Name a case as :func:`case_name` does by its title: the workload's name, with parameters behind it or not."""
+    if workload != NULL:
+        return title
+    name = words("name.startup") + title.removeprefix(NULL)
+    return words("name.startup_case", name=name, workload=NULL)
 
 
 def runner_name(label: str, words: Words) -> str:

@@ -3,14 +3,18 @@
 import pytest
 
 from support.synthetic import make_input
+from support.verdicts import compared
+from tare.reports.content import comparison, history
+from tare.reports.content.nodes import Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import FULL, sections
 from tare.reports.model import LANGUAGES
-from tare.reports.render import markdown
+from tare.reports.render import changes, markdown
 from tare.reports.summaries.cases import CaseKey
 from tare.reports.summaries.names import case_name, runner_name, spoken_case
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.judgement.gate import gate
 from tare.results.record import CONTROL
 
 EN = words("en")
@@ -37,3 +41,27 @@ def test_the_second_measurement_of_the_base_has_no_row_of_its_own(language):
             cells = [cell for row in getattr(node, "rows", ()) for cell in row]
             assert not any(cell.text == CONTROL for cell in cells), section.name
     assert CONTROL not in markdown.render(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_comparisons_and_histories_call_start_up_so(language):
+    spoken = words(language)
+    name = case_name(CaseKey("null", ()), spoken)
+    found = gate([compared("null", 1.5, "worse"), compared("cpu", 1.0, "same")])
+    made = comparison.sections(comparison.Compared("one", "two", found), spoken)
+    assert [row[0].text for row in tables(made)] == [name, "cpu"]
+    assert f"| {name} |" in changes.markdown(changes.Changes("one", "two", found), spoken)
+    run = history.PastRun("a", "", 0.0, "", 1.0, 0.9, 1.1, 9, "", "", 1.0)
+    series = history.PastSeries("null", "launch.total", "s", "bare", "#000", (run,) * 8)
+    assert [row[0].text for row in tables(history.sections([series], (), spoken))] == [name]
+
+
+def tables(made):
+    """Collect the rows of all tables of sections, those of folded ones included."""
+    nodes = list(made)
+    rows = []
+    while nodes:
+        node = nodes.pop(0)
+        rows += node.rows if isinstance(node, Table) else ()
+        nodes += getattr(node, "body", ())
+    return rows
