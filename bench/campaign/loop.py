@@ -54,7 +54,7 @@ class Campaign(msgspec.Struct, frozen=True):
         for begun, block in ledger.incomplete():
             self._block(begun, block)
         while unit := self.agenda.next():
-            if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
+            if self._time_is_up(unit):
                 self.agenda.ended = "deadline"
                 break
             if unit.visiting:
@@ -70,7 +70,7 @@ class Campaign(msgspec.Struct, frozen=True):
                 # A failure is counted; the first trial that wants the place tries again.
                 places.open(key)
             for unit in self.agenda.visit(first):
-                if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
+                if self._time_is_up(unit):
                     return
                 seconds = self._block(unit, places=places)
                 self._fill(FILL_SHARE * seconds if first.emulated else seconds)
@@ -82,9 +82,12 @@ class Campaign(msgspec.Struct, frozen=True):
         if self.agenda.plan.blocks is not None:
             return
         while seconds > 0 and (unit := self.agenda.next(FILLING, visits=False)):
-            if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
+            if self._time_is_up(unit):
                 return
             seconds -= self._block(unit)
+
+    def _time_is_up(self, unit: Unit) -> bool:
+        return self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name))
 
     def _block(self, unit: Unit, block: int | None = None, places: OpenPlaces | None = None) -> float:
         """Measure a block, the next one unless ``block`` names one that was cut short; return its seconds."""

@@ -19,7 +19,7 @@ from tare.bench.campaign.experiments import lab_of
 from tare.bench.campaign.profiled_places import ProfiledRunner, ProfiledSiblings
 from tare.bench.campaign.sampling import why_nothing
 from tare.bench.workloads.base import Site, Workload
-from tare.bench.workloads.command import run_aside
+from tare.bench.workloads.command import clean_up_aside, prepare_aside
 from tare.reports.model import LANGUAGES, PROFILES
 from tare.reports.render.flame_graph import differential, flame_graph
 from tare.reports.summaries.profiles import Profile, added, read_samples, speedscope
@@ -232,11 +232,7 @@ def _run_jobs(workload: Workload, runner: ProfiledRunner, provisioned: Provision
         say("left.place", "a place of {name}", name=runner.label), runner.open()
     ) as place:
         site = Site(runner.image, place.root, place.scratch, provisioned.limits.cpus)
-        run_aside(
-            place,
-            workload.preparation(site),
-            say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
-        )
+        prepare_aside(place, workload.preparation(site), workload.name)
         began, rounds = time.monotonic(), 0
         while not _enough(began, rounds):
             _once(workload, site, place)
@@ -245,19 +241,11 @@ def _run_jobs(workload: Workload, runner: ProfiledRunner, provisioned: Provision
 
 
 def _once(workload: Workload, site: Site, place: Place) -> None:
-    run_aside(
-        place,
-        workload.before(site),
-        say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
-    )
+    prepare_aside(place, workload.before(site), workload.name)
     result = place.run(workload.job(site, JOB_SECONDS))
     if why := _failure(workload, result):
         raise TareError(say("profile.job_failed", "the profiled job failed: {why}", why=why))
-    run_aside(
-        place,
-        workload.after(site),
-        say("run.workload_not_cleaned", "{name} could not be cleaned up", name=workload.name),
-    )
+    clean_up_aside(place, workload.after(site), workload.name)
 
 
 def _failure(workload: Workload, result: JobResult) -> str:

@@ -22,7 +22,7 @@ from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
 from tare.bench.planning.units import plain
 from tare.bench.workloads.base import Site
-from tare.bench.workloads.command import run_aside
+from tare.bench.workloads.command import clean_up_aside, prepare_aside
 from tare.results.record import BASE
 from tare.results.said import say
 from tare.runners.collectors import default_collectors
@@ -190,11 +190,7 @@ class SteadyState(msgspec.Struct, frozen=True):
         )
         try:
             self._prepare(opened, slot.case, site)
-            run_aside(
-                opened.place,
-                workload.before(site),
-                say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
-            )
+            prepare_aside(opened.place, workload.before(site), workload.name)
         except (TareError, OSError) as error:
             self.lose(ready, as_failure(error))
             return None
@@ -204,11 +200,7 @@ class SteadyState(msgspec.Struct, frozen=True):
         """Do what follows a job and describe it; if that fails, record so and return ``False``."""
         builder, place, workload = ready.builder, ready.place, ready.workload
         try:
-            run_aside(
-                place,
-                workload.after(ready.site),
-                say("run.workload_not_cleaned", "{name} could not be cleaned up", name=workload.name),
-            )
+            clean_up_aside(place, workload.after(ready.site), workload.name)
         except (TareError, OSError) as error:
             self.lose(ready, as_failure(error))
             return False

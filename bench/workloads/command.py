@@ -201,3 +201,15 @@ def run_aside(place: Place, job: Job | None, what: str) -> None:
             why = say("command.too_long", "it took too long")
         why = why or say("trial.exit_status", "exit status {code}", code=result.exit_code)
         raise PlaceFailure(say("command.failed", "{what}: {why}", what=what, why=why))
+
+
+def prepare_aside(place: Place, job: Job | None, name: str) -> None:
+    """Run the job that prepares a workload, if there is one; raises as :func:`run_aside`."""
+    if job is not None:
+        run_aside(place, job, say("run.workload_not_prepared", "{name} could not be prepared", name=name))
+
+
+def clean_up_aside(place: Place, job: Job | None, name: str) -> None:
+    """Run the job that cleans up after a workload, if there is one; raises as :func:`run_aside`."""
+    if job is not None:
+        run_aside(place, job, say("run.workload_not_cleaned", "{name} could not be cleaned up", name=name))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tare.bench.tools.simulations.markdown import percent, table
+from tare.bench.tools.simulations.markdown import percent, sections, table
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics import estimates as statistics
@@ -374,10 +374,5 @@ TABLES = {
 }
 
 
-def tables(times: int, seed: int) -> str:
-    """Return all tables as Markdown."""
-    return "\n\n".join(f"### {title}\n\n{make(times, seed)}" for title, make in TABLES.items())
-
-
 if __name__ == "__main__":
-    sys.stdout.write(tables(times=400, seed=1) + "\n")
+    sys.stdout.write(sections(TABLES, times=400, seed=1) + "\n")

@@ -25,7 +25,7 @@ from tare.bench.campaign.scheduler import (
 )
 from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, MODES
 from tare.bench.planning.units import COLD_LOOSENESS
-from tare.bench.tools.simulations.markdown import percent, table
+from tare.bench.tools.simulations.markdown import percent, sections, table
 from tare.results.judgement.rule import lasting_state
 from tare.results.statistics.dependence import settle
 from tare.results.statistics.estimates import one_sample
@@ -330,10 +330,5 @@ TABLES: Mapping[str, Callable[[int, int], str]] = {
 }
 
 
-def tables(times: int, seed: int) -> str:
-    """Return all tables as Markdown."""
-    return "\n\n".join(f"### {title}\n\n{make(times, seed)}" for title, make in TABLES.items())
-
-
 if __name__ == "__main__":
-    sys.stdout.write(tables(times=60, seed=1) + "\n")
+    sys.stdout.write(sections(TABLES, times=60, seed=1) + "\n")

@@ -10,15 +10,16 @@ import pytest
 from support.changing import replace
 from tare.bench.tools.simulations.error_rates import (
     NESTED,
+    TABLES,
     WORLDS,
     World,
     between_runs_rates,
     interval_quality,
     rival_rates,
-    tables,
     unit_quality,
     verdict_rates,
 )
+from tare.bench.tools.simulations.markdown import sections
 
 # Together some ten seconds of computing.
 pytestmark = pytest.mark.slow
@@ -75,4 +76,4 @@ def test_invocations_as_units_cover_where_blocks_do_not():
 
 
 def test_the_tables_can_be_made():
-    assert tables(4, seed=1).count("### ") == 7
+    assert sections(TABLES, 4, seed=1).count("### ") == 7
