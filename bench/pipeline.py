@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.analysis.conclusion import Finished, conclude
 from tare.bench.campaign.counting import count
+from tare.bench.campaign.duet_probe import choose_duets
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
@@ -28,6 +29,8 @@ def execute(request: Request, progress: Progress, answer: Callable[[str], None] 
     with opened(request, progress) as bench:
         draft = worth_measuring(request, plan(request, bench))
         provisioned = provision(request, bench, draft, progress)
+        if not kept:
+            request = choose_duets(request, provisioned, draft, progress)
         final = worth_measuring(request, kept or plan(request, provisioned.bench, provisioned.missing))
         measured = measure(request, provisioned, final, progress)
         if request.profile:

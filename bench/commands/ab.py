@@ -21,7 +21,7 @@ from tare.bench.commands.shared.options import (
     counting_is_asked_for,
     request_from,
 )
-from tare.bench.commands.shared.own_options import add_own_options, with_own
+from tare.bench.commands.shared.own_options import add_own_options, duets_are_open, with_own
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request import layers
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     for line in failed:
         speaker.note(line)
-    if _duets_would_tell_more(request, outcome.compared.comparisons):
+    if arguments.duet is None and _duets_would_tell_more(request, outcome.compared.comparisons):
         speaker.note(say(
             "ab.try_duet",
             "Undecided by time and by CPU. If the commands do not wait for a clock or a network, “--duet” may decide: "
@@ -130,7 +130,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         versions = tuple(
             CommandVersion(name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD)
         )
-        request = replace(request, versions=versions)
+        request = replace(request, versions=versions, try_duets=duets_are_open(arguments))
         return request.with_run(runners=request.settings.run.runners or (BARE,))
     if counting_is_asked_for(arguments):
         raise UsageError(say(
@@ -151,11 +151,11 @@ def _request(arguments: argparse.Namespace) -> Request:
 
 
 def _duets_would_tell_more(request: Request, comparisons: Sequence[Comparison]) -> bool:
-    """Tell whether two commands in cheap places are undecided by time and CPU, and ran one after the other."""
+    """Tell whether two commands in cheap places are undecided by time and CPU, and no trial said whether they can have duets."""
     from tare.results.judgement.answers import pair_answers  # noqa: PLC0415 - as in `run`
     from tare.results.record import DUET_CPU_TIME  # noqa: PLC0415 - as in `_request`
 
-    if not request.versions or any(one.metric == DUET_CPU_TIME for one in comparisons):
+    if request.try_duets or not request.versions or any(one.metric == DUET_CPU_TIME for one in comparisons):
         return False
     rows = [answers.all for answers in pair_answers(comparisons) if answers.time.accelerator == "none"]
     return any(all(answer.verdict == "undecided" for answer in row) for row in rows)

@@ -14,7 +14,12 @@ from tare.bench.commands.shared.options import (
     counting_is_asked_for,
     request_from,
 )
-from tare.bench.commands.shared.own_options import add_own_options, given_own_options, with_own
+from tare.bench.commands.shared.own_options import (
+    add_own_options,
+    duets_are_open,
+    given_own_options,
+    with_own,
+)
 from tare.bench.console import steer
 from tare.bench.request import layers
 from tare.bench.request.declarations import SETTINGS
@@ -88,7 +93,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     """
     request = with_own(request_from(arguments), arguments)
     if not request.resume:
-        return request
+        return replace(request, try_duets=bool(request.command) and duets_are_open(arguments))
     changed = [
         setting.option
         for setting in SETTINGS

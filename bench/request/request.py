@@ -61,6 +61,9 @@ class Request(msgspec.Struct, frozen=True):
     """Everything about :attr:`command` or :attr:`versions` besides their words. ``None``: nothing."""
     own: Mapping[str, Definition] = msgspec.field(default_factory=dict)
     """The user's own workloads by name."""
+    try_duets: bool = False
+    """Measure duets of :attr:`command` or :attr:`versions` if a probe shows that they can have them; what it shows goes into
+    :attr:`around`."""
     only_own: bool = False
     """:attr:`own` are the only workloads besides ``null``."""
     cases: frozenset[tuple[str, str]] | None = None

@@ -1,4 +1,4 @@
-"""Start runs in processes of their own, for tests that kill them or what they depend on."""
+"""Start processes for tests that kill them, or what they depend on, or look at them from outside."""
 
 import contextlib
 import subprocess
@@ -7,8 +7,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from support.paths import ROOT
+
+
+def await_exec(process: subprocess.Popen[Any]) -> None:
+    """
+    Wait until others can read the command line and the environment, which must not be empty, of a new process.
+
+    Popen returns when exec closes its pipe, a moment before the kernel publishes them.
+    """
+    while not Path(f"/proc/{process.pid}/environ").read_bytes():
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

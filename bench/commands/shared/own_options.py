@@ -53,10 +53,13 @@ def add_own_options(parser: argparse.ArgumentParser, *, several: bool) -> None:
     )  # fmt: skip
     group.add_argument("--ignore-failure", action="store_true", help="any exit status is fine")
     group.add_argument(
-        "--duet", action="store_true",
+        "--duet", action="store_true", default=None,
         help="compare the CPU time of commands that run at the same time on one CPU, which a noisy host disturbs least; "
-        "only for what can run beside its like",
+        "only for what can run beside its like (default: if a trial shows that they compute all the time)",
     )  # fmt: skip
+    group.add_argument(
+        "--no-duet", dest="duet", action="store_false", help="never run commands at the same time"
+    )
     group.add_argument("--show-output", action="store_true", help="show what the commands print")
     group.add_argument(
         "--timeout", metavar="TIME", help="time for one run of a command, such as 90s (default: 5m)"
@@ -110,6 +113,11 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
             say("own.parameter_unused", "-p {lost}: {name} has no {{{lost}}} in it.", lost=lost, name=names)
         )
     return replace(request, own=own, only_own=True, command=())
+
+
+def duets_are_open(arguments: argparse.Namespace) -> bool:
+    """Tell whether a trial may decide on duets: they are neither asked for nor refused, and nothing that could be shared is prepared."""
+    return arguments.duet is None and not (arguments.prepare or arguments.cleanup)
 
 
 def _with_definitions(request: Request, arguments: argparse.Namespace) -> Request:

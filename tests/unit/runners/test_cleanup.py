@@ -5,12 +5,11 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
 from support.docker_double import docker_double
+from support.other_processes import await_exec
 from tare.results.scratch import scratch_folder
 from tare.runners import cleanup as leftovers
 from tare.runners.errors import TareError
@@ -197,9 +196,7 @@ def test_a_damaged_registry_is_passed_over(cache, work, text):
 def test_processes_of_a_dead_run_are_ended(cache, work):
     dead(cache, work, "seven")
     with subprocess.Popen(["/bin/sleep", "60"], env={"TARE_RUN": "seven"}) as process:
-        # Popen returns when exec closes its pipe, a moment before the kernel publishes the new environment.
-        while not Path(f"/proc/{process.pid}/environ").read_bytes():
-            time.sleep(0.001)
+        await_exec(process)
         (one,) = found(cache, "seven")
         assert one.pids == (process.pid,)
         # Its parent, this test, has to reap it before it is gone.

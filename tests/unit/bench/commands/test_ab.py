@@ -75,8 +75,11 @@ def test_an_undecided_pair_of_commands_is_told_about_duets(tmp_path, monkeypatch
         return Finished(folder, tuple(load_run(folder).trials()), None, "")
 
     monkeypatch.setattr(pipeline, "execute", execute)
-    main(["ab", "--base", "./a", "--head", "./b"])
+    main(["ab", "--base", "./a", "--head", "./b", "--prepare", "true"])
     assert ("--duet" in capsys.readouterr().err) == told
+    for others in ([], ["--no-duet"]):  # a trial has told of them, or they were refused
+        main(["ab", "--base", "./a", "--head", "./b", *others])
+        assert "--duet" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("factor", "code"), [(1.1, 1), (1.0, 4)])

@@ -118,7 +118,22 @@ def test_both_ways_to_give_a_command_are_too_many(asked):
         asked("-c", "a=x", trailing=("y",))
 
 
-@pytest.mark.parametrize(("words", "duet"), [((), ""), (("--duet",), "one")])
-def test_duets_are_asked_for_by_an_option(asked, words, duet):
-    _, own = choose_workloads(asked(*words, trailing=("true",)))
-    assert (own.duet, own.terms.duet) == (duet, duet)
+@pytest.mark.parametrize(
+    ("words", "duet", "tried"),
+    [
+        ((), "", True),
+        (("--duet",), "one", False),
+        (("--no-duet",), "", False),
+        (("--prepare", "true"), "", False),
+        (("--cleanup", "true"), "", False),
+    ],
+)
+def test_duets_are_asked_for_by_an_option_or_left_to_a_trial(asked, words, duet, tried):
+    request = asked(*words, trailing=("true",))
+    _, own = choose_workloads(request)
+    assert (own.duet, own.terms.duet, request.try_duets) == (duet, duet, tried)
+
+
+def test_only_the_command_of_the_line_is_tried(asked):
+    assert not asked("-c", "a=x").try_duets
+    assert not asked().try_duets

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.other_processes import await_exec
 from tare.bench.tools.chaos import containment, hostile, inner, traces
 from tare.bench.tools.chaos.containment import UncontainedError, verify
 
@@ -65,6 +66,7 @@ def test_what_a_run_leaves_is_seen(tmp_path):
     assert traces.left(run, (tmp_path,), before, links) == []
     (tmp_path / f"tare-{run}").mkdir()
     with subprocess.Popen(["/bin/sleep", "60"], env={"TARE_RUN": run}) as process:
+        await_exec(process)
         found = traces.left(run, (tmp_path,), {**before, "vm/none": "1"}, links)
         process.kill()
     assert [one.split()[0] for one in found] == ["process", "file", "sysctl"]

@@ -4,11 +4,11 @@ import json
 import os
 import resource
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from support.other_processes import await_exec
 from tare.runners.containers.engines import client_processes as lingering
 from tare.runners.containers.engines import podman, podman_home
 from tare.runners.containers.engines.client_processes import await_client_processes
@@ -110,9 +110,7 @@ def test_only_an_ordinary_user_may_go_without_limits(monkeypatch):
 )
 def test_a_monitor_of_another_container_is_not_waited_for(words, about):
     with subprocess.Popen(["/bin/sh", "-c", "read line", *words], stdin=subprocess.PIPE) as process:
-        # Popen returns when exec closes its pipe, a moment before the kernel publishes the new command line.
-        while words[0].encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-            time.sleep(0.001)
+        await_exec(process)
         assert lingering._is_about(process.pid, "tare-run-1") is about
         process.stdin.close()
 
