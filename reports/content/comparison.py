@@ -138,10 +138,13 @@ def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterat
         yield words(name, total=gate.compared, n=open_ones, **sides)
     else:
         yield words("comparison.undecided", **sides)
-    changed = [one for one in found if one.verdict in {"worse", "better"} and not one.refused]
-    for one in changed[:2]:
-        yield words("comparison.change", what=_where(one, names), told=answers.told(one, words))
-    if rows := pair_answers(one for one in found if not one.refused):
+    rows = pair_answers(one for one in found if not one.refused)
+    changed = [row for row in rows if any(one.verdict in {"worse", "better"} for one in row.all)]
+    changed.sort(key=lambda row: min(found.index(one) for one in row.all))
+    for row in changed[:2]:
+        where = words("changes.case", case=names[case_of(row.time)], runner=row.time.runner)
+        yield words("comparison.change", what=where, told=answers.both(row, words))
+    if rows:
         yield answers.headline(rows, words)
 
 

@@ -49,7 +49,8 @@ def test_a_comparison_says_first_what_got_worse_and_sorts_by_effect(tmp_path):
         cpu("syscall", 1.4, "worse"), hosts=("a host",), remarks=("a remark",),
     )  # fmt: skip
     assert headline(page).startswith(
-        "new costs more than old in 3 of 4 answers. syscall, syscall.time · namespaces: 50 % more"
+        "new costs more than old in 3 of 4 answers. syscall on namespaces: CPU: 40 % more (1.372–1.428); time: 50 % more (1.470–1.530). "
+        "python on namespaces: time: 5 % more (1.029–1.071)."
     )
     rows = re.findall(r'data-key="([^"|]+)\|', page)
     assert rows == ["syscall", "syscall", "python", "cpu"]
