@@ -15,9 +15,10 @@ from tare.reports.exports.series import case_title
 from tare.reports.model import PAGES
 from tare.reports.render.html.render import Document, render_document
 from tare.reports.summaries.cases import single_cases
+from tare.reports.summaries.names import titled
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text import numbers
-from tare.reports.text.words import words
+from tare.reports.text.words import quotable, words
 from tare.results.errors import NotWritten, ResultError
 from tare.results.judgement.across_hosts import HostRun, across_hosts
 from tare.results.judgement.within_run import compare_within
@@ -119,12 +120,13 @@ def summary_rows(compared: FleetPage) -> Iterator[tuple[str, ...]]:
         say("terminal.cost", "cost"),
         say("terminal.between_hosts", "between hosts"),
     )
+    spoken = quotable()
     for one in compared.costs:
         spread = "-" if one.spread is None else f"±{numbers.percent(one.spread)}"
         title = compared.titles[one.key.workload, one.key.parameters]
         cost = numbers.cost(one.cost)
         yield (
-            Name(title),
+            titled(one.key.workload, Name(title), spoken),
             Name(one.key.runner),
             one.key.what,
             Name(one.host_class),

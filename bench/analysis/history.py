@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 
 from tare.bench.analysis.listing import Filter, class_of
+from tare.reports.summaries.names import titled
+from tare.reports.text.words import quotable
 from tare.results.errors import ResultError
 from tare.results.said import listed, say
 from tare.results.statistics.changepoints import ChangePoint, change_points
@@ -237,11 +239,12 @@ def _not_positive(history: History) -> str:
     n = sum(point.median <= 0 for point in history.points)
     if not n:
         return ""
+    named = titled(history.workload, history.workload, quotable())
     return say(
         "history.not_positive",
         "{metric} of {workload} on {runner} is 0 or less in {n} of {total} runs, which count as half of the smallest positive "
         "value when changes are searched for.",
-        metric=history.metric, workload=history.workload, runner=history.runner, n=n, total=len(history.points),
+        metric=history.metric, workload=named, runner=history.runner, n=n, total=len(history.points),
     )  # fmt: skip
 
 

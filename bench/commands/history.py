@@ -16,7 +16,7 @@ from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.errors import NotWritten
 from tare.results.printable import one_line
-from tare.results.said import say
+from tare.results.said import Name, say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _lines(found: Histories, tell: Tell) -> Iterator[str]:
         "terminal.history", "{runs} of host class {host_class}",
         runs=count(found.runs, "run"), host_class=found.host_class,
     )  # fmt: skip
-    lines = aligned([tuple(map(tell, _HEAD)), *map(_row, found.histories)])
+    lines = aligned([tuple(map(tell, _HEAD)), *(_row(one, tell) for one in found.histories)])
     yield next(lines)
     for one, line in zip(found.histories, lines, strict=True):
         yield line
@@ -201,13 +201,12 @@ _HEAD = (
 )
 
 
-def _row(one: History) -> tuple[str, ...]:
-    from tare.reports.exports.series import case_title  # noqa: PLC0415
+def _row(one: History, tell: Tell) -> tuple[str, ...]:
     from tare.reports.text import numbers  # noqa: PLC0415
 
     first, last = (numbers.quantity(point.median, one.unit) for point in (one.points[0], one.points[-1]))
     line = sparkline([point.median for point in one.points])
-    case = case_title(one.workload, one.parameters)
+    case = tell(_case(one))
     case = (
         case
         if len(case) <= _LONGEST_NAME
@@ -238,12 +237,18 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in shown)
 
 
-def _title(one: History) -> str:
+def _case(one: History) -> str:
     from tare.reports.exports.series import case_title  # noqa: PLC0415
+    from tare.reports.summaries.names import titled  # noqa: PLC0415
+    from tare.reports.text.words import quotable  # noqa: PLC0415
 
+    return titled(one.workload, Name(case_title(one.workload, one.parameters)), quotable())
+
+
+def _title(one: History) -> str:
     return say(
         "terminal.series_title", "{case} {metric} on {runner}",
-        case=case_title(one.workload, one.parameters), metric=one.metric, runner=one.runner,
+        case=_case(one), metric=one.metric, runner=one.runner,
     )  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines, clock, teller
+from tare.reports.summaries.names import titled
 from tare.reports.text.columns import padded, right, width
-from tare.results.said import say
+from tare.reports.text.words import quotable
+from tare.results.said import Name, say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from tare.bench.analysis.forecast import Forecast
     from tare.bench.planning.plan import Plan
+    from tare.bench.planning.units import Unit
     from tare.bench.request.request import Request
 
 
@@ -88,7 +91,8 @@ def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict
 
 def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str]) -> str:
     heads = [tell(head) for head in _HEADS]
-    wide = max(map(width, (heads[0], *(one.unit.name for one in expected)))) + 2
+    names = [_unit(one.unit, tell) for one in expected]
+    wide = max(map(width, (heads[0], *names))) + 2
     broad = max(map(width, (heads[1], *(one.unit.workloads[0].family for one in expected)))) + 1
     lines = [
         padded(heads[0], wide)
@@ -97,12 +101,12 @@ def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str
         + "".join(right(one, 10) for one in heads[3:6])
         + f"  {heads[6]}"
     ]
-    for one in expected:
+    for name, one in zip(names, expected, strict=True):
         time, cpu = (tell(_width(one, judged)) for judged in ("time", "cpu"))
         needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
         runners = ", ".join(dict.fromkeys(case.runner for case in one.unit.cases))
         family = one.unit.workloads[0].family
-        about = f"{padded(one.unit.name, wide)}{padded(family, broad)}{one.blocks:>7}"
+        about = f"{padded(name, wide)}{padded(family, broad)}{one.blocks:>7}"
         lines.append(f"{about}{time:>10}{cpu:>10}{needs:>10}  {runners}")
     lines += _skips(plan, tell)
     if plan.blocks is not None:
@@ -119,6 +123,16 @@ def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str
     return "\n".join([*lines, *map(tell, (*_explained(plan, expected), last))])
 
 
+def _unit(unit: Unit, tell: Callable[[str], str]) -> str:
+    """Name a unit by its workloads, what sets it apart behind them."""
+    names = "+".join(_named(one.name, tell) for one in unit.workloads)
+    return names + unit.name.removeprefix(unit.group)
+
+
+def _named(workload: str, tell: Callable[[str], str]) -> str:
+    return tell(titled(workload, Name(workload), quotable()))
+
+
 def _width(one: Forecast, judged: str) -> str:
     widths = {str(name): width for name, width in one.half_widths.items()}
     return f"±{widths[judged] * 100:.1f} %" if judged in widths else "?"
@@ -127,7 +141,7 @@ def _width(one: Forecast, judged: str) -> str:
 def _skips(plan: Plan, tell: Callable[[str], str]) -> list[str]:
     by_reason: dict[tuple[str, str, str], list[str]] = {}
     for skip in plan.skips:
-        by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(skip.workload)
+        by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(_named(skip.workload, tell))
     lines = []
     for (runner, reason, remedy), workloads in by_reason.items():
         lines.append(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Section, Table
+from tare.reports.summaries.names import titled
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
@@ -100,7 +101,7 @@ _KINDS: dict[str, Kind] = {"worse": "worse", "better": "better", "same": "same",
 def _case(page: FleetPage, one: ClassCost, words: Words) -> tuple[Cell, Cell, Cell]:
     key = one.key
     return (
-        Cell(Name(page.titles[key.workload, key.parameters]), recorded=True),
+        Cell(Name(titled(key.workload, page.titles[key.workload, key.parameters], words)), recorded=True),
         Cell(Name(key.runner), color=page.colors.get(key.runner, ""), recorded=True),
         Cell(words("fleet.time" if key.what == "time" else "short.cpu")),
     )

@@ -28,8 +28,7 @@ def titled(workload: str, title: str, words: Words) -> str:
     """Name a case as :func:`case_name` does by its title: the workload's name, with parameters behind it or not."""
     if workload != NULL:
         return title
-    name = words("name.startup") + title.removeprefix(NULL)
-    return words("name.startup_case", name=name, workload=NULL)
+    return words("name.startup_case", parameters=title.removeprefix(NULL), workload=NULL)
 
 
 def runner_name(label: str, words: Words) -> str:

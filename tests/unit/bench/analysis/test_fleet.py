@@ -83,6 +83,17 @@ def test_json_has_every_answer_by_class_and_host(campaign, capsys):
     assert [one["status"] for one in found["hosts"]] == ["complete"] * 4 + ["lost"]
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "start-up (null)"), ("ko", "시작(null)")])
+def test_start_up_is_called_so_on_the_page_and_in_the_terminal(campaign, capsys, language, name):
+    page(campaign, "--lang", language)
+    rows = [line for line in capsys.readouterr().out.splitlines() if " namespaces " in line]
+    assert rows
+    assert all(row.startswith(f"{name}  ") for row in rows)
+    text = (campaign / "out" / "fleet" / "c1.html").read_text("utf-8")
+    assert f">{name}<" in text
+    assert ">null<" not in text
+
+
 def test_the_page_speaks_korean(campaign):
     page(campaign, "--lang", "ko")
     assert "호스트 5대 중 4대" in (campaign / "out" / "fleet" / "c1.html").read_text("utf-8")

@@ -65,6 +65,13 @@ def test_json_and_all_metrics(runs, capsys):
     assert series["m"]["changes"] == []
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "start-up (null)"), ("ko", "시작(null)")])
+def test_start_up_is_called_so(runs, capsys, language, name):
+    assert main(["history", "--lang", language]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if " bare " in line]
+    assert row.startswith(f"{name}  wall")
+
+
 def test_a_run_whose_trials_cannot_be_read_is_left_out_and_named(runs, capsys):
     odd = runs / "results/runs/20261123-191703-aaaa/trials.jsonl"
     odd.unlink()
@@ -113,7 +120,7 @@ def test_a_zero_does_not_hide_a_step_and_is_told_of(tmp_path, monkeypatch, capsy
     out = capsys.readouterr().out
     assert "worse since 20261123-191710-aaaa: 2.0" in out
     assert out.count("since") == 1
-    assert "wall of null on bare is 0 or less in 1 of 20 runs" in out
+    assert "wall of start-up (null) on bare is 0 or less in 1 of 20 runs" in out
 
 
 def test_a_step_from_zero_has_no_ratio(tmp_path, monkeypatch, capsys):
