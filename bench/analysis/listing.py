@@ -127,17 +127,21 @@ def class_of(manifest: Manifest) -> str:
     return host_class(manifest.host) if manifest.host else IMPORTED
 
 
-def listed(results_dir: Path, conditions: Filter) -> list[ListedRun]:
-    """List the runs of a folder that meet the conditions, oldest first; runs that cannot be read meet only empty ones."""
+def listed(results_dir: Path) -> list[ListedRun]:
+    """List the runs of a folder, oldest first."""
     found = [_listed(path) for path in run_folders(results_dir)]
     times = Counter(one.head.run for one in found)
     found = [replace(one, copied=times[one.head.run] > 1) for one in found]
-    chosen = (
+    return sorted(found, key=lambda one: (one.head.run, str(one.path)))
+
+
+def meeting(conditions: Filter, runs: Iterable[ListedRun]) -> list[ListedRun]:
+    """Choose the runs that meet the conditions; those that cannot be read meet only empty ones."""
+    return [
         one
-        for one in found
+        for one in runs
         if (conditions == Filter() if one.unreadable else conditions.admits_head(one.head))
-    )
-    return sorted(chosen, key=lambda one: (one.head.run, str(one.path)))
+    ]
 
 
 def _listed(path: Path) -> ListedRun:

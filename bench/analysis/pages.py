@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tare.bench.analysis.listing import Filter, listed
+from tare.bench.analysis.listing import listed
 from tare.bench.analysis.styles import runner_styles
 from tare.reports.content import comparison, history, runs
 from tare.reports.exports.series import case_title
@@ -46,7 +46,7 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
         OSError: the folder of the reports cannot be written.
     """
     spoken = words(language)
-    rows = [_run_row(one, reports_dir, language) for one in listed(results_dir, Filter())]
+    rows = [_run_row(one, reports_dir, language) for one in listed(results_dir)]
     page = Document(
         spoken,
         spoken("runs.title"),

@@ -9,14 +9,13 @@ from tare.bench.analysis.baselines import ThisHost, used_here
 from tare.bench.progress import teller
 from tare.results.errors import ResultError
 from tare.results.said import say
-from tare.results.storage.find import find_run, is_ahead, latest, list_runs
+from tare.results.storage.find import find_run, is_ahead, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tare.bench.request.settings import OutputSettings
-    from tare.results.storage.find import RunEntry
 
 
 def baseline_folders(output: OutputSettings) -> list[Path]:
@@ -34,7 +33,7 @@ def own_run_folder_of(reference: str, output: OutputSettings) -> Path:
     """
     runs = list_runs(output.results_dir) if reference == "latest" else None
     found = find_run(reference, output.results_dir, listed=runs)
-    if runs and (told := passed_over(runs)):
+    if runs and (told := passed_over([one.run for one in runs])):
         sys.stderr.write(f"tare: {teller(output.language)(told)}\n")
     return found
 
@@ -61,13 +60,17 @@ def run_folder_of(reference: str, output: OutputSettings) -> Path:
     return used_here(output.baselines_dir, ThisHost.read())
 
 
-def passed_over(runs: Sequence[RunEntry]) -> str:
-    """Say that ``latest`` passes over a run that is dated in the future; empty if there is none, or all are."""
-    ahead = [one.run for one in runs if is_ahead(one.run)]
+def passed_over(runs: Sequence[str]) -> str:
+    """Say that ``latest`` passes over a run that is dated in the future; empty if there is none, or all are.
+
+    Args:
+        runs: ids, in order.
+    """
+    ahead = [run for run in runs if is_ahead(run)]
     if not ahead or len(ahead) == len(runs):
         return ""
     return say(
         "find.ahead",
         "run {ahead} is dated in the future, so the clock was set back after it; `latest` means {run}. Name a run by its id to use another.",
-        ahead=ahead[-1], run=latest(runs).run,
+        ahead=ahead[-1], run=next(run for run in reversed(runs) if run not in ahead),
     )  # fmt: skip

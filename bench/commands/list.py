@@ -40,14 +40,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the runs, oldest first; the exit code is 0."""
-    from tare.bench.analysis.listing import Filter, listed  # noqa: PLC0415
+    from tare.bench.analysis.listing import Filter, listed, meeting  # noqa: PLC0415
     from tare.bench.analysis.references import passed_over  # noqa: PLC0415
-    from tare.results.storage.find import list_runs  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
     folder = wanted.results_dir
     wanted_ones = filter_from(arguments)
-    runs = listed(folder, wanted_ones)
+    every = listed(folder)
+    runs = meeting(wanted_ones, every)
     runs = runs[-arguments.last :] if arguments.last else runs
     speaker = speaker_of(arguments)
     if arguments.judge:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     for one in runs:
         if one.unreadable:
             speaker.note(one.unreadable)
-    if told := passed_over(list_runs(folder)):
+    if told := passed_over([one.head.run for one in every]):
         speaker.note(told)
     return Exit.OK
 

@@ -72,17 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace, store: Store, settings: Settings) -> int:
-    from tare.bench.analysis.listing import (  # noqa: PLC0415 - options are declared without it
-        Filter,
-        class_of,
-        listed,
-    )
+    from tare.bench.analysis.listing import class_of, listed  # noqa: PLC0415 - options are declared without it
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     speaker = speaker_of(arguments)
     if arguments.all:
-        every = listed(settings.output.results_dir, Filter())
+        every = listed(settings.output.results_dir)
         for reason in (run.unreadable for run in every if run.unreadable):
             speaker.note(say("terminal.left_out", "left out: {reason}", reason=reason))
         folders = [run.path for run in every if not run.unreadable]

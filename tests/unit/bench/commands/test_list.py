@@ -46,6 +46,17 @@ def ids(capsys, *words):
     ]
 
 
+def test_every_manifest_is_read_once(runs, capsys, monkeypatch):
+    read, opened = [], os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest, **more: read.append(str(path)) or opened(path, *rest, **more)
+    )
+    assert main(["list"]) == 0
+    assert "n2" in capsys.readouterr().out
+    manifests = [path for path in read if path.endswith("manifest.json") and "broken" not in path]
+    assert len(manifests) == len(set(manifests)) == 3
+
+
 def test_runs_are_chosen_by_what_is_known_of_them(runs, capsys):
     assert ids(capsys) == ["0", "1", "2", "broken"]
     assert ids(capsys, "--label", "k=two") == ["1", "2"]
