@@ -17,6 +17,7 @@ from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
 from tare.results.said import say
 from tare.runners.errors import SettingRefused, TareError, UsageError
+from tare.runners.host.umask import keep_own_access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,7 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Foreseen errors become one line on stderr, never a traceback."""
     occupy_closed_descriptors()
+    keep_own_access()
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _as_interrupt)
     # What is left ends with the process: a search for garbage in it takes a quarter of a second after a report.

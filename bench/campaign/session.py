@@ -17,6 +17,7 @@ from tare.runners.containers.engines.private import clear_dead
 from tare.runners.context import RunContext, Supplies
 from tare.runners.host.open_files import check_open_files
 from tare.runners.host.steal import CpuSample
+from tare.runners.host.umask import keep_own_access
 from tare.runners.launcher.client import Launcher
 from tare.runners.provision.cache import default_cache, work_parent
 from tare.runners.provision.tools import Provision
@@ -39,6 +40,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     should this process be killed. What cannot be removed is noted in the context's log, and ends nothing.
     """
     check_open_files()
+    keep_own_access()
     cpu_before = CpuSample.begin()  # what comes until the manifest is written lasts as long as the sample
     for problem in (*catalogue.problems(), *registry.problems()):
         progress.say(problem)

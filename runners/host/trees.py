@@ -40,6 +40,17 @@ def discard_tree(tree: Path) -> None:
         remove_tree(tree)
 
 
+def open_to_readers(tree: Path) -> None:
+    """Let everybody read a folder of the suite's own and all that is in it, whatever umask it was made under.
+
+    In a place with another user, such as a database's, a root that only its maker reads would be of no use.
+    """
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(stat.S_IMODE(mode) | (0o555 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o444))
+
+
 def _empty(above: int, name: str) -> OSError | None:
     """Remove everything in a folder; returns the first error."""
     top = _open(above, name)

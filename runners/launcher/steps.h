@@ -156,7 +156,13 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
     case OP_PIVOT_ROOT: return SYS(__NR_pivot_root, text[0], text[1]);
     case OP_CHROOT: return sys_chroot(text[0]);
     case OP_CHDIR: return sys_chdir(text[0]);
-    case OP_MKDIR: return existing_is_fine(sys_mkdir(text[0], (int)a));
+    case OP_MKDIR: {
+        /* The mode is a place's own: a root that the user's umask closes would lock out everybody but root in it. */
+        int mask = (int)sys_umask(0);
+        long made = sys_mkdir(text[0], (int)a);
+        sys_umask(mask);
+        return existing_is_fine(made);
+    }
     case OP_HOSTNAME: return SYS(__NR_sethostname, text[0], size[0] - 1);
     case OP_WRITE: return write_file(text[0], text[1], size[1] - 1);
     case OP_KEEP_CAPABILITIES: return keep_capabilities(a);

@@ -198,6 +198,7 @@ static inline long sys_dup3(int from, int to, int flags) { return SYS(__NR_dup3,
 static inline long sys_fcntl(int fd, int command, long value) { return SYS(__NR_fcntl, fd, command, value); }
 static inline long sys_ioctl(int fd, unsigned long request, void *value) { return SYS(__NR_ioctl, fd, request, value); }
 static inline long sys_mkdir(const char *path, int mode) { return SYS(__NR_mkdirat, AT_FDCWD, path, mode); }
+static inline long sys_umask(int mask) { return SYS(__NR_umask, mask); }
 static inline long sys_chdir(const char *path) { return SYS(__NR_chdir, path); }
 static inline long sys_chroot(const char *path) { return SYS(__NR_chroot, path); }
 static inline long sys_getdents64(int fd, void *to, size_t n) { return SYS(__NR_getdents64, fd, to, n); }

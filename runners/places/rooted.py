@@ -24,7 +24,7 @@ from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure, TareError, not_prepared
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
-from tare.runners.host.trees import discard_tree
+from tare.runners.host.trees import discard_tree, open_to_readers
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import AGENT, Image
 from tare.runners.launcher.steps.files import MakeDirectory
@@ -146,6 +146,7 @@ class RootedRunner(ABC):
             (base / name).mkdir(parents=True)
         (base / "tmp").chmod(0o1777)
         self.fill_base(base, tool)
+        open_to_readers(base)
         size = min(UPPER_BYTES, limits.memory_bytes // 2)
         steps = root_steps((base, image.tree), staging, size, user=self._user)
         launcher = self.own_launcher(self._undo) or self._context.launcher

@@ -216,6 +216,9 @@ class Cache(msgspec.Struct):
             made.chmod(0o755)
             content = made / CONTENT
             content.mkdir()
+            content.chmod(
+                0o755
+            )  # the root of a place may be made of it; entry() keeps others from private ones
             facts = dict(build(content))
             _write_manifest(made, {"facts": facts, "files": _describe(content)})
             if place.exists():

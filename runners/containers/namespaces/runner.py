@@ -40,7 +40,7 @@ from tare.runners.containers.namespaces.rung_steps import (
 from tare.runners.errors import not_prepared
 from tare.runners.host.cgroups.layout import CGROUP_REMEDY, Cgroups
 from tare.runners.host.files import file_system
-from tare.runners.host.trees import discard_tree
+from tare.runners.host.trees import discard_tree, open_to_readers
 from tare.runners.launcher.processes import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
 from tare.runners.places.folders import PlaceFolders
@@ -374,4 +374,5 @@ def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices:
             (base / "dev" / name).touch()
     for name, target in LINKS.items():
         (base / "dev" / name).symlink_to(target)
+    open_to_readers(base)
     return base

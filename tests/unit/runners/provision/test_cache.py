@@ -74,6 +74,15 @@ def test_threads_that_want_the_same_wait_in_silence_and_one_builds_it(cache, sai
     assert said == []
 
 
+def test_the_root_of_an_entry_is_open_to_others_whatever_the_umask(cache):
+    own = os.umask(0o077)
+    try:
+        entry = cache.entry("kind", "key", small)
+    finally:
+        os.umask(own)
+    assert [folder.stat().st_mode & 0o777 for folder in (entry.path, entry.path.parent)] == [0o755, 0o755]
+
+
 def test_other_keys_are_other_entries(cache):
     assert cache.entry("kind", "a", small).path != cache.entry("kind", "b", small).path
 
