@@ -21,7 +21,7 @@ from tare.results.said import say, shown
 from tare.runners.errors import PlaceFailure, TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.planning.case import Case
@@ -104,23 +104,33 @@ def _shares(tried: Sequence[_Trying], budget_seconds: float) -> list[float]:
         TareError: a command fails by itself, or a place is lost.
     """
     for one in tried:
-        seconds = one.run().inside_seconds
-        if not LEAST_SECONDS <= seconds <= MOST_SHARE * budget_seconds:
+        if (seconds := one.run().inside_seconds) > MOST_SHARE * budget_seconds:
             raise _Unfit(say(
-                "duet.length", "{name} takes {seconds} s", name=shown(one.command.name), seconds=f"{seconds:.2g}",
+                "duet.long", "{name} takes {seconds} s, more than {share} of the budget",
+                name=shown(one.command.name), seconds=f"{seconds:.2g}", share=f"{MOST_SHARE:.0%}",
             ))  # fmt: skip
-    runs = [[_computing(one.run()) for one in tried] for _ in range(RUNS)]
-    shares = [sorted(own)[RUNS // 2] for own in zip(*runs, strict=True)]  # the medians
-    for one, share in zip(tried, shares, strict=True):
+    runs = [[one.run() for one in tried] for _ in range(RUNS)]
+    shares = [_median(map(_computing, own)) for own in zip(*runs, strict=True)]
+    lengths = [_median(result.inside_seconds for result in own) for own in zip(*runs, strict=True)]
+    for one, share, seconds in zip(tried, shares, lengths, strict=True):
         if not COMPUTING[0] <= share <= COMPUTING[1]:
             raise _Unfit(say(
                 "duet.waits", "{name} spends {share} of its time on CPUs", name=shown(one.command.name), share=f"{share:.0%}",
+            ))  # fmt: skip
+        if seconds < LEAST_SECONDS:
+            raise _Unfit(say(
+                "duet.short", "{name} is over in {seconds} ms, which is too short to take turns on a CPU",
+                name=shown(one.command.name), seconds=f"{1000 * seconds:.2g}",
             ))  # fmt: skip
     answers = together([one.place for one in tried], [one.job for one in tried])
     for one, answer in zip(tried, answers, strict=True):
         if not one.succeeded(answer):
             raise _Unfit(say("duet.not_beside", "{name} fails beside its like", name=shown(one.command.name)))
     return shares
+
+
+def _median(of_runs: Iterable[float]) -> float:
+    return sorted(of_runs)[RUNS // 2]
 
 
 def _opened(stack: ExitStack, case: Case, provisioned: Provisioned) -> _Trying:

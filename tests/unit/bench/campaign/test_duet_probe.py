@@ -78,8 +78,11 @@ def test_what_else_is_said_of_the_commands_stays(attempt):
     [
         ({"cpu": 0.04}, "head spends 80% of its time on CPUs"),
         ({"cpu": 0.09}, "head spends 180% of its time on CPUs"),
-        ({"inside_seconds": 0.004, "cpu": 0.004}, "head takes 0.004 s"),
-        ({"inside_seconds": 9.0, "cpu": 9.0}, "head takes 9 s"),
+        (
+            {"inside_seconds": 0.004, "cpu": 0.004},
+            "head is over in 4 ms, which is too short to take turns on a CPU",
+        ),
+        ({"inside_seconds": 9.0, "cpu": 9.0}, "head takes 9 s, more than 1% of the budget"),
         ({"cpu": None}, "nothing outside the place counts its CPU time"),
         (lambda beside: {"exit_code": int(beside)}, "head fails beside its like"),
         (lambda beside: {"lost": True} if beside else {}, "head fails beside its like"),
