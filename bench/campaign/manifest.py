@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
@@ -17,12 +17,17 @@ from tare.results.record import FORMAT_VERSION, Manifest
 from tare.results.said import say
 from tare.runners.host.conditions import conditions
 from tare.runners.host.facts import context_facts, host_facts
+from tare.runners.host.files import ROOT
 from tare.runners.host.open_files import file_limit
+from tare.runners.host.steal import steal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.planning.plan import Plan
     from tare.bench.request.request import Request
+    from tare.runners.host.steal import CpuSample
     from tare.runners.model import Probe
 
 _PACKAGES = (
@@ -68,6 +73,15 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         ),
         notes={"open_files": file_limit().describe()},
     )
+
+
+def with_steal(host: Mapping[str, Any], sample: CpuSample) -> dict[str, Any]:
+    """Give a manifest's facts of the host with the steal time since the sample began, in place of an earlier one."""
+    found = asdict(steal(ROOT, sample))
+    return {
+        **host,
+        "conditions": [found if one["name"] == found["name"] else one for one in host["conditions"]],
+    }
 
 
 def _probe_record(probe: Probe) -> ProbeRecord:

@@ -15,7 +15,7 @@ from tare.bench.campaign.experiments import Experiments
 from tare.bench.campaign.failures import Failures
 from tare.bench.campaign.ledger import Ledger
 from tare.bench.campaign.loop import Campaign
-from tare.bench.campaign.manifest import make_manifest
+from tare.bench.campaign.manifest import make_manifest, with_steal
 from tare.bench.campaign.recorder import Recorder
 from tare.bench.campaign.recovery import Recovery
 from tare.bench.campaign.spreads import remember_spreads
@@ -103,8 +103,14 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
         course, precise = agenda.course(), agenda.ledger.precise(plan.precision)
         interrupted = course.ended == "interrupted"
         notes = {"recovered": "; ".join(recovery.told)} if recovery.told else {}
-        writer.update(course=course, precise_after_blocks=precise, notes=writer.manifest.notes | notes)
-        writer.finish("interrupted" if interrupted else "complete")
+        since = None if request.resume else provisioned.bench.cpu_before
+        writer.finish(
+            "interrupted" if interrupted else "complete",
+            course=course,
+            precise_after_blocks=precise,
+            notes=writer.manifest.notes | notes,
+            host=with_steal(writer.manifest.host, since) if since else writer.manifest.host,
+        )
         progress.say(closing_line(plan, course, precise, request.resuming.format(run=writer.manifest.run)))
         return Measured(writer.path, interrupted, provisioned.bench.supplies.context.undo_log)
 

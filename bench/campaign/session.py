@@ -41,7 +41,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     """
     check_open_files()
     keep_own_access()
-    cpu_before = CpuSample.begin()  # what comes until the manifest is written lasts as long as the sample
+    cpu_before = CpuSample.begin()
     for problem in (*catalogue.problems(), *registry.problems()):
         progress.say(problem)
     cache = default_cache()

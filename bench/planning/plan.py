@@ -31,6 +31,9 @@ T = TypeVar("T")
 BASE_VARIANT = "@base"
 """End of a runner's key where it is measured in two variants: the base variant is measured twice."""
 
+FEWEST_TO_HALVE = 20
+"""Blocks asked for from which on half of them, 10 pairs, are enough for the noise floor."""
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Plan of a run. :mod:`tare.bench.planning.record` keeps it in the manifest."""
@@ -95,14 +98,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def block(self, unit: Unit, number: int) -> list[Case]:
         """List the cases of one block in the order in which they are measured.
 
-        Where the scheduler gives the blocks, the base's second measurement is in every other one: the noise floor is
-        known well enough by then, and what is compared gets the time.
+        The base's second measurement is in every other one, unless few blocks were asked for: the noise floor is known
+        well enough by then, and what is compared gets the time.
         """
         cases = [case for case in unit.cases if self._in_block(case, unit, number)]
         return self.order(f"block {number} of {unit.name}", cases)
 
     def _in_block(self, case: Case, unit: Unit, number: int) -> bool:
-        everywhere = self.control_everywhere or self.blocks is not None or unit.kind == "experiment"
+        few = self.blocks is not None and self.blocks < FEWEST_TO_HALVE
+        everywhere = self.control_everywhere or few or unit.kind == "experiment"
         return everywhere or not case.control or not unit.compared or number % 2 == 0
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:

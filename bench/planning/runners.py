@@ -33,7 +33,7 @@ class Bench(msgspec.Struct, frozen=True):
     siblings: Siblings | None = None
     """Source of runners that experiments make beside them; ``None``: there are none."""
     cpu_before: CpuSample | None = None
-    """Beginning of a sample of the CPUs' time for the host's conditions; ``None``: none was begun."""
+    """Beginning of a sample of the CPUs' time for the host's conditions, which ends with the run; ``None``: none was begun."""
 
 
 def choose_runners(request: Request) -> tuple[str, ...]:

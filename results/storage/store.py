@@ -179,10 +179,10 @@ class RunWriter:
         _write_manifest(self.path, manifest)
         self.manifest = manifest
 
-    def finish(self, status: Literal["complete", "interrupted"]) -> None:
-        """Sync, and record in the manifest how the run ended."""
+    def finish(self, status: Literal["complete", "interrupted"], **changes: Any) -> None:
+        """Sync, and record in the manifest how the run ended, with what else is known by then."""
         self.sync()
-        self.update(status=status)
+        self.update(status=status, **changes)
 
     def close(self) -> None:
         """Close the file and release its lock. Idempotent."""

@@ -29,7 +29,7 @@ _PRESSURE_PERCENT = 5.0
 def conditions(
     workdir: Path | None = None, root: Path = ROOT, *, since: CpuSample | None = None
 ) -> tuple[Condition, ...]:
-    """Check everything; takes some 0.2 s for a sample of steal time, unless that began as long ago.
+    """Check everything; takes some 0.2 s for a sample of steal time, unless one was begun before.
 
     Args:
         workdir: folder in which places will be made; ``/var/tmp`` by default.

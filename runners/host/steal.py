@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STEAL_SAMPLE_SECONDS = 0.2
-"""Shortest sample of steal time, which the kernel counts in ticks of 10 ms for each CPU."""
+"""Length of a sample that is waited for; the kernel counts steal time in ticks of 10 ms for each CPU."""
 
 _STEAL_SHARE = 0.01
 
@@ -37,9 +37,13 @@ class CpuSample(msgspec.Struct, frozen=True):
 
 
 def steal(root: Path, sample: CpuSample | None = None) -> Condition:
-    """Check the CPU time that the hypervisor below gave to others, in a sample that ends now, and since boot."""
-    sample = sample or CpuSample.begin(root)
-    time.sleep(max(STEAL_SAMPLE_SECONDS - (time.monotonic() - sample.began), 0.0))
+    """Check the CPU time that the hypervisor below gave to others, in a sample that ends now, and since boot.
+
+    A sample that was begun earlier is as long as it is; without one this takes :data:`STEAL_SAMPLE_SECONDS`.
+    """
+    if sample is None:
+        sample = CpuSample.begin(root)
+        time.sleep(STEAL_SAMPLE_SECONDS)
     before, after = sample.before, cpu_time(root)
     seconds = time.monotonic() - sample.began
     if before is None or after is None:

@@ -1,5 +1,7 @@
 """Whole runs on fake runners: what is stored, what an interruption leaves, and how a run is taken up again."""
 
+import time
+
 import pytest
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
@@ -15,6 +17,9 @@ from tare.results.record import CONTROL
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 from tare.runners.fake import FakeClock, FakeRunner
+from tare.runners.host.condition import Condition
+from tare.runners.host.steal import CpuSample
+from tare.runners.host.system import CpuTime
 from tare.runners.model import Probe
 
 FACTS = ToolFacts(tool="box 1.0", origin="system")
@@ -74,6 +79,18 @@ def test_facts_of_probes_are_in_the_manifest(tmp_path):
     provisioned, _ = make(tmp_path)
     measured = measure(make_request(tmp_path), provisioned, PLAN, Telling())
     assert load_run(measured.run_dir).manifest.probes["box"].facts == FACTS
+
+
+def test_steal_time_is_that_of_the_whole_run_once_it_is_over(tmp_path, monkeypatch):
+    early = [Condition("swap", ok=True, found="none"), Condition("steal", ok=True, found="early")]
+    monkeypatch.setattr(manifest, "conditions", lambda _workdir, since=None: tuple(early))
+    made, _ = make(tmp_path)
+    began = CpuSample(time.monotonic() - 7000.0, CpuTime(0.0, 0.0))
+    provisioned = replace(made, bench=replace(made.bench, cpu_before=began))
+    measured = measure(make_request(tmp_path), provisioned, PLAN, Telling())
+    swap, steal = load_run(measured.run_dir).manifest.host["conditions"]
+    assert (swap["name"], swap["found"], steal["name"]) == ("swap", "none", "steal")
+    assert " % in 70" in steal["found"]
 
 
 @pytest.mark.parametrize("patience", [1, 9, 20])

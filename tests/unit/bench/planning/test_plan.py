@@ -89,12 +89,13 @@ def test_a_restricted_plan_keeps_base_and_control_for_the_ratios():
     ]
 
 
-def test_the_control_is_in_every_other_block_where_the_scheduler_gives_them():
+def test_the_control_is_in_every_other_block_unless_few_were_asked_for():
     def blocks_with_control(made):
         cpu = next(unit for unit in made.units() if unit.name == "cpu")
         return [any(case.control for case in made.block(cpu, number)) for number in range(4)]
 
     assert blocks_with_control(plan()) == [True, False, True, False]
-    assert blocks_with_control(plan(blocks=4)) == [True] * 4
+    assert blocks_with_control(plan(blocks=20)) == [True, False, True, False]
+    assert blocks_with_control(plan(blocks=19)) == [True] * 4
     assert blocks_with_control(replace(plan(), control_everywhere=True)) == [True] * 4
     assert blocks_with_control(plan(keys=("bare",))) == [True] * 4

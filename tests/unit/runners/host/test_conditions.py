@@ -132,7 +132,7 @@ def test_a_sample_of_steal_that_began_long_ago_is_not_waited_for(tmp_path, monke
     began = CpuSample(time.monotonic() - 3.0, CpuTime(0.05, 10000.05))
     found = {one.name: one for one in conditions(root=root, since=began)}["steal"]
     assert found.found.startswith("25.0 % in 3.0 s")
-    assert pauses == [0.0]
+    assert pauses == []
 
 
 @pytest.mark.parametrize(("kind", "ok"), [("ext4", True), ("tmpfs", False), ("overlay", False)])
