@@ -47,6 +47,8 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
     """Make the manifest of a run that begins now."""
     context, image = provisioned.bench.supplies.context, provisioned.image
     facts = host_facts(context.workdir)
+    asked = provisioned.bench.provenance
+    origin = asked() if asked else provenance(request.argv, request.labels)
     found = conditions(context.workdir, since=provisioned.bench.cpu_before)
     return Manifest(
         format=FORMAT_VERSION,
@@ -68,9 +70,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         variant_images={key: own.record() for key, own in provisioned.own_images.items()},
         probes={key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
         limits=dict(provisioned.verified),
-        provenance=msgspec.structs.replace(
-            provenance(request.argv, request.labels), images=provisioned.pulled_images
-        ),
+        provenance=msgspec.structs.replace(origin, images=provisioned.pulled_images),
         notes={"open_files": file_limit().describe()},
     )
 

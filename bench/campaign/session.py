@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tare.bench import catalogue
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
 from tare.bench.planning.siblings import Siblings
+from tare.bench.request.provenance import asked_ahead
 from tare.results.said import listed, say
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup, registry
@@ -42,6 +43,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     check_open_files()
     keep_own_access()
     cpu_before = CpuSample.begin()
+    asked = None if request.resume else asked_ahead(request.argv, request.labels)
     for problem in (*catalogue.problems(), *registry.problems()):
         progress.say(problem)
     cache = default_cache()
@@ -74,7 +76,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
             )
         siblings = Siblings(supplies)
         stack.enter_context(log.leaving(say("left.further", "further runners"), closing(siblings)))
-        yield replace(bench, siblings=siblings, cpu_before=cpu_before)
+        yield replace(bench, siblings=siblings, cpu_before=cpu_before, provenance=asked)
 
 
 def _remove_leftovers(cache: Path, progress: Progress, output: OutputSettings) -> None:

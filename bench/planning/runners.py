@@ -16,10 +16,11 @@ from tare.runners.model import Probe
 from tare.runners.registry import DEFAULT, QUICK, check, make, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tare.bench.planning.siblings import Siblings
     from tare.bench.request.request import Request
+    from tare.results.record import Provenance
     from tare.runners.context import Runner, Supplies
     from tare.runners.host.steal import CpuSample
 
@@ -34,6 +35,8 @@ class Bench(msgspec.Struct, frozen=True):
     """Source of runners that experiments make beside them; ``None``: there are none."""
     cpu_before: CpuSample | None = None
     """Beginning of a sample of the CPUs' time for the host's conditions, which ends with the run; ``None``: none was begun."""
+    provenance: Callable[[], Provenance] | None = None
+    """Waits for the provenance of a new run, which was asked for at the start; ``None``: it was not."""
 
 
 def choose_runners(request: Request) -> tuple[str, ...]:

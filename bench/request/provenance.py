@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 from tare.results.escapes import in_all_texts, is_one_line, readable
@@ -13,7 +14,7 @@ from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 _SECONDS = 10.0
@@ -57,6 +58,19 @@ def provenance(
         argv=in_all_texts(tuple(argv), readable),
         labels=dict(labels),
     )
+
+
+def asked_ahead(argv: Sequence[str], labels: Mapping[str, str]) -> Callable[[], Provenance]:
+    """Ask git in a thread, since it takes a while; return what waits for the answer and gives the provenance."""
+    found: list[Provenance] = []
+    thread = threading.Thread(target=lambda: found.append(provenance(argv, labels)), name="git", daemon=True)
+    thread.start()
+
+    def answer() -> Provenance:
+        thread.join()
+        return found[0]
+
+    return answer
 
 
 def _checked_out(folder: Path | None) -> tuple[str, str, bool | None]:

@@ -23,7 +23,6 @@ import msgspec
 
 from tare.results.said import say
 from tare.results.storage.atomic import write_whole
-from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import remove_group
@@ -123,6 +122,8 @@ class PrivateDocker(msgspec.Struct, frozen=True):
             )]  # fmt: skip
         if self.status() == "dead":
             self.stop()
+        from tare.runners.containers.engines.api import DockerApi  # noqa: PLC0415 - every run imports this module
+
         dockerd = provision.tool("dockerd")
         self._claim()
         with ExitStack() as undo:
