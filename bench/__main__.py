@@ -15,6 +15,7 @@ from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded, occupy_closed_descriptors
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
+from tare.results.garbage import no_collection
 from tare.results.said import say
 from tare.runners.errors import SettingRefused, TareError, UsageError
 from tare.runners.host.umask import keep_own_access
@@ -93,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        arguments, command = _parse(words)
+        with no_collection():
+            arguments, command = _parse(words)
         return _call(command, arguments, words)
     except SystemExit as end:  # argparse has said what it had to
         return int(end.code or 0)

@@ -144,7 +144,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         store_owner(workdir / OWNER_FILE, owner)
         yield
     finally:
-        remove(_look(load_live(live) or owner), cache)
+        remove(Leftover(load_live(live) or owner), cache)  # it looks for itself
 
 
 def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:

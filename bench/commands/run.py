@@ -23,6 +23,7 @@ from tare.bench.commands.shared.own_options import (
 from tare.bench.console import steer
 from tare.bench.request import layers
 from tare.bench.request.declarations import SETTINGS
+from tare.results.garbage import no_collection
 from tare.results.said import say
 from tare.runners.errors import UsageError
 
@@ -57,8 +58,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the pipeline and print where the results are; the exit code says how it ended."""
-    from tare.bench import pipeline  # noqa: PLC0415 - options are declared without it
-    from tare.bench.progress import Lines  # noqa: PLC0415
+    with no_collection():
+        from tare.bench import pipeline  # noqa: PLC0415 - options are declared without it
+        from tare.bench.progress import Lines  # noqa: PLC0415
 
     request = _request(arguments)
     if counting_is_asked_for(arguments) and not (request.command or request.only_own or request.resume):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 OLDEST = timedelta(days=1)
 """Age beyond which findings are not used: an engine's configuration may have changed behind the same version."""
-_CODE = frozenset({".py", ".c", ".h"})
+_CODE = (".py", ".c", ".h")
 
 
 class Circumstances(msgspec.Struct, frozen=True):
@@ -105,11 +105,14 @@ def _version_of(path: str) -> tuple[int, int] | None:
 
 @functools.cache
 def code_digest(folder: Path = Path(tare.runners.__file__).parent) -> str:
-    """Hash the suite's code that makes places and verifies their limits."""
+    """Hash names, sizes and times of change of the suite's code that makes places and verifies their limits."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _CODE:
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    for above, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(_CODE):
+                file = os.path.join(above, name)  # noqa: PTH118 - as os.walk gives it
+                digest.update(os.fsencode(f"{file}\0{_version_of(file)}\0"))
     return digest.hexdigest()
 
 
