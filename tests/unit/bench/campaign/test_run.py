@@ -6,14 +6,14 @@ import pytest
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
 from support.changing import replace
-from tare.bench.campaign import manifest, steady_state
+from tare.bench.campaign import manifest, run, steady_state
 from tare.bench.campaign.run import measure
 from tare.bench.request.request import CommandVersion, Request
 from tare.bench.request.settings import OutputSettings, RunSettings, Settings
 from tare.bench.workloads.null import Null
 from tare.results.environment import ToolFacts
 from tare.results.errors import NotWritten
-from tare.results.record import CONTROL
+from tare.results.record import CONTROL, Provenance
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 from tare.runners.fake import FakeClock, FakeRunner
@@ -81,6 +81,22 @@ def test_facts_of_probes_are_in_the_manifest(tmp_path):
     assert load_run(measured.run_dir).manifest.probes["box"].facts == FACTS
 
 
+def test_the_host_is_idle_for_a_moment_before_anything_is_measured(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr("time.sleep", done.append)
+    monkeypatch.setattr(FakeRunner, "open", _noting(FakeRunner.open, done))
+    measure(make_request(tmp_path), make(tmp_path)[0], PLAN, Telling())
+    assert done.index(run.SETTLE_SECONDS) < done.index("open")
+
+
+def _noting(method, done):
+    def noting(*arguments, **options):
+        done.append("open")
+        return method(*arguments, **options)
+
+    return noting
+
+
 def test_steal_time_is_that_of_the_whole_run_once_it_is_over(tmp_path, monkeypatch):
     early = [Condition("swap", ok=True, found="none"), Condition("steal", ok=True, found="early")]
     monkeypatch.setattr(manifest, "conditions", lambda _workdir, since=None: tuple(early))
@@ -91,6 +107,14 @@ def test_steal_time_is_that_of_the_whole_run_once_it_is_over(tmp_path, monkeypat
     swap, steal = load_run(measured.run_dir).manifest.host["conditions"]
     assert (swap["name"], swap["found"], steal["name"]) == ("swap", "none", "steal")
     assert " % in 70" in steal["found"]
+
+
+def test_the_origin_of_a_run_is_what_was_asked_for_at_its_start(tmp_path):
+    made, _ = make(tmp_path)
+    asked = Provenance(commit="c" * 40, branch="trunk")
+    provisioned = replace(made, bench=replace(made.bench, provenance=lambda: asked))
+    measured = measure(make_request(tmp_path), provisioned, PLAN, Telling())
+    assert load_run(measured.run_dir).manifest.provenance == asked
 
 
 @pytest.mark.parametrize("patience", [1, 9, 20])

@@ -4,7 +4,7 @@ import pytest
 
 from support.store_making import git, repository
 from tare.bench.request import provenance as module
-from tare.bench.request.provenance import provenance, read_labels
+from tare.bench.request.provenance import asked_ahead, provenance, read_labels
 from tare.results.record import Provenance
 from tare.runners.errors import UsageError
 
@@ -23,6 +23,13 @@ def test_commit_branch_and_changes_are_recorded(checkout):
     )
     (checkout / "file").write_text("b")
     assert provenance((), {}, checkout, {}).dirty is True
+
+
+def test_git_is_asked_ahead_of_when_its_answer_is_needed(checkout, monkeypatch):
+    monkeypatch.chdir(checkout)
+    answer = asked_ahead(("tare", "run"), {"k": "v"})
+    found = answer()
+    assert (found.commit, found.argv) == (git(checkout, "rev-parse", "HEAD"), ("tare", "run"))
 
 
 def test_a_detached_head_has_the_branch_of_the_ci_service(checkout):
