@@ -323,15 +323,17 @@ def _cgroups_of(owner: Owner) -> list[Path]:
 
 
 def _is_ours(workdir: Path, owner: Owner) -> bool:
-    """Tell whether this folder is surely the run's: this user's own, by name, and with its file in it or empty."""
+    """Tell whether this folder is surely the run's: this user's own, and the one that an owner file that may be believed names.
+
+    Its own owner file may be gone: somebody deleted the folder during the run, which then made parts of it anew.
+    """
     if workdir.name != f"tare-{owner.run}":
         return False
     try:
-        with trusted_folder(workdir) as folder:
-            empty = not os.listdir(folder)  # noqa: PTH208 - by descriptor
+        with trusted_folder(workdir):
+            return True
     except (OSError, UntrustedError):
         return False
-    return empty or load_from_workdir(workdir) is not None
 
 
 def _processes(run: str, only: int | None = None) -> Iterator[int]:

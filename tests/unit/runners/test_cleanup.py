@@ -58,6 +58,20 @@ def dead(cache, work, run, **changes):
     return folder
 
 
+def test_a_folder_that_was_deleted_meanwhile_goes_with_what_was_made_in_it_since(cache, work):
+    with leftovers.register(cache, "zero", work / "tare-zero"):
+        shutil.rmtree(work / "tare-zero")
+        (work / "tare-zero/places/0").mkdir(parents=True)
+    assert list(work.iterdir()) == []
+    folder = dead(cache, work, "zero")
+    shutil.rmtree(folder)
+    (folder / "places/0").mkdir(parents=True)
+    (one,) = found(cache, "zero")
+    assert one.workdir == folder
+    assert leftovers.remove(one, cache) == [f"folder {folder}"]
+    assert list(work.iterdir()) == []
+
+
 def test_a_dead_owners_folder_is_removed_once(cache, work):
     folder = dead(cache, work, "two")
     (one,) = found(cache, "two")
