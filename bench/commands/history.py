@@ -181,7 +181,7 @@ def _lines(found: Histories, tell: Tell) -> Iterator[str]:
             yield say("terminal.first_bad", "    first bad run: {run}", run=one.first_bad.run)
     if short := sum(len(one.points) < FEWEST_RUNS for one in found.histories):
         yield say(
-            "terminal.short_histories", "Too short to be searched for changes: {n} of {series} series, which have fewer than {fewest} runs.",
+            "terminal.short_histories", "Too short to be searched for changes, with fewer than {fewest} runs: {n} of {series} series.",
             n=short, series=len(found.histories), fewest=FEWEST_RUNS,
         )  # fmt: skip
     yield from found.left_out

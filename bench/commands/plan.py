@@ -177,18 +177,18 @@ def _explained(plan: Plan, expected: Sequence[Forecast]) -> list[str]:
         lines.append(
             say(
                 "terminal.unknown",
-                "?: not measured on this host yet ({n} of {all} rows)",
+                "?: not measured on this host yet ({n} of {all})",
                 n=len(expected) - len(known),
-                all=len(expected),
+                all=count(len(expected), "row"),
             )
         )
     if other := [one for one in known if one.other_length]:
         lines.append(
             say(
                 "terminal.other_length",
-                "by jobs of another length, such as those of quick runs, and so a guess: {n} of {all} rows",
+                "by jobs of another length, such as those of quick runs, and so a guess: {n} of {all}",
                 n=len(other),
-                all=len(expected),
+                all=count(len(expected), "row"),
             )
         )
     if known and plan.blocks is None:

@@ -13,6 +13,7 @@ from tare.results.errors import ResultError
 from tare.results.plan import plan_record
 from tare.results.record import FORMAT_VERSION
 from tare.results.said import say
+from tare.results.statistics.phrases import count
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.runners.errors import SettingRefused, UsageError
@@ -66,8 +67,8 @@ def _extended(plan: Plan, request: Request, manifest: Manifest) -> Plan:
     if plan.blocks is not None:
         raise UsageError(say(
             "resume.exact_blocks",
-            "run {run} cannot be extended: it measures exactly {blocks} blocks, as was asked. Start a new run with a --budget.",
-            run=manifest.run, blocks=plan.blocks,
+            "run {run} cannot be extended: it measures exactly {blocks}, as was asked. Start a new run with a --budget.",
+            run=manifest.run, blocks=count(plan.blocks, "block"),
         ))  # fmt: skip
     budget = plan.budget_seconds + seconds
     more_of = _units_named(plan, request.extension_keyword) if request.extension_keyword else frozenset[str]()

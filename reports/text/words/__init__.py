@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import string
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +34,23 @@ HELP = "help-"
 """Beginning of the name of the catalogue of what ``--help`` prints, by the English text. English has none."""
 
 
+class _Filler(string.Formatter):
+    """Fill in placeholders as ``str.format`` does; ``{n:block|blocks}`` is the first word if ``n`` is 1, else the second."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Choose the word that agrees with the number."""
+        one, divided, many = format_spec.partition("|")
+        if not divided:
+            return str(super().format_field(value, format_spec))
+        return one if str(value) == "1" else many
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    if "|" not in template:
+        return template.format_map(values)
+    return _Filler().vformat(template, (), values)
+
+
 class Words(msgspec.Struct, frozen=True):
     """Look up the texts of one language: dotted key → text with ``{placeholders}``."""
 
@@ -43,7 +61,7 @@ class Words(msgspec.Struct, frozen=True):
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Fill in a text's placeholders. Raises ``KeyError`` if the key or a value is missing."""
-        text = self.texts[key].format_map(values)
+        text = _filled(self.texts[key], values)
         if self.quoted:
             return quoted(key, text, **values)
         return spelt(text) if self.language == "ko" else text

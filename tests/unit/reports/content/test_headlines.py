@@ -173,7 +173,7 @@ ALONE = [trial(n, msgspec.structs.replace(trial(0, 0.0004).metrics[0], primary=T
     ("trials", "expected"),
     [
         ([], "Nothing was measured."),
-        ([trial(0, outcome="skipped", reason="no")], "Nothing was measured: 1 cases were skipped."),
+        ([trial(0, outcome="skipped", reason="no")], "Nothing was measured: 1 case was skipped."),
         ([trial(0, outcome="failed"), trial(1, outcome="timeout")],
          "Nothing could be measured: all 2 trials ended without a number."),
         (ALONE, "Only bare was measured, so there is nothing to compare it with: start-up 400 µs."),
@@ -294,7 +294,7 @@ class TestCasesThatFailedEverywhere:
     def test_nothing_at_all_is_said_once(self):
         given = self.run("sort")
         assert told(msgspec.structs.replace(given, comparisons=(), trials=given.trials[1:])) == [
-            "Nothing could be measured: all 1 trials ended without a number."
+            "Nothing could be measured: the only trial ended without a number."
         ]
 
 

@@ -63,6 +63,33 @@ def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
     assert {k: placeholders(t) for k, t in base.items()} == {k: placeholders(t) for k, t in other.items()}
 
 
+def test_nouns_agree_with_their_numbers() -> None:
+    spoken = words("en")
+    told = [spoken("answer.price_blocks", blocks=blocks) for blocks in (1, "1", 2, "1,000")]
+    assert [one.removeprefix("undecided: about ") for one in told] == [
+        "1 more block", "1 more block", "2 more blocks", "1,000 more blocks",
+    ]  # fmt: skip
+    assert (
+        spoken("headline.all_failed", n=3)
+        == "Nothing could be measured: all 3 trials ended without a number."
+    )
+    assert spoken("headline.all_skipped", n=1) == "Nothing was measured: 1 case was skipped."
+
+
+def test_no_noun_stays_plural_beside_a_1() -> None:
+    nouns = "answers|blocks|cases|comparisons|improvements|processes|regressions|rows|runs|samples|starts|trials|workloads"
+    texts = {
+        key: re.sub(r"{\w+:[^{}|]*\|[^{}]*({[^{}]*}[^{}|]*)?}", "", text)
+        for key, text in words("en").texts.items()
+    }
+    stiff = {key for key, text in texts.items() if re.search(rf"{{\w+}} (more )?({nouns})\b", text)}
+    # A text of its own says the one; the others need several.
+    assert {key for key in stiff if f"{key}_one" not in texts} == {
+        "claims.because_exits_explain", "claims.because_exits_uncounted", "claims.rule_loss", "flame.deep", "history.few",
+        "history.some_few",
+    }  # fmt: skip
+
+
 def test_korean_is_korean() -> None:
     without_values = {key: re.sub(r"{[^{}]*}", "", text) for key, text in words("ko").texts.items()}
     latin = {
@@ -193,6 +220,7 @@ SAID_VALUES: dict[str, Iterable[str]] = {
         "package",
         "trial",
         "run",
+        "row",
         "series",
         "thread",
         "cold start",
