@@ -54,9 +54,17 @@ class _Compiler(msgspec.Struct, frozen=True):
     version: str
     flags: tuple[str, ...]
 
+    @property
+    def key(self) -> str:
+        """Hash of everything but the sources that decides a program's bytes."""
+        parts = (*self.command, *self.flags, self.version)
+        return hashlib.sha256(b"".join(part.encode() + b"\0" for part in parts)).hexdigest()[:16]
+
 
 def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None = None) -> Path:
     """Compile a program, or take it from ``<cache>/native``; return its path.
+
+    The program of the compiler that would be used is taken first. Where no compiler works, that of any other will do.
 
     Args:
         source: the C source.
@@ -72,14 +80,15 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
             "build.machines", "tare's agent is written for {machines}, and this machine is {arch}.",
             machines=" and ".join(MACHINES), arch=arch,
         ))  # fmt: skip
-    beforehand = Path(COMPILED, f"{source.stem}-{_key(source, None, arch)[:16]}")
+    name = _name(source, arch)
+    beforehand = Path(COMPILED, name)
     if beforehand.is_file():
         return beforehand
     folder = cache / "native"
     _check_folder(folder)
     complaints = []
     for compiler in _compilers(arch):
-        program = folder / f"{source.stem}-{_key(source, compiler, arch)[:16]}"
+        program = folder / f"{name}-{compiler.key}"
         if _intact(program):
             return program
         if progress:
@@ -95,6 +104,10 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
         if not complaint:
             return program
         complaints.append(say("build.complaint", "{name}: {why}", name=compiler.name, why=complaint))
+    for kept in sorted(folder.glob(f"{name}-*.sha256")):
+        program = kept.with_suffix("")
+        if _intact(program):
+            return program
     tried = listed(complaints) or say("build.none", "there is neither cc, gcc, clang nor ziglang")
     raise TareError(say(
         "build.no_compiler",
@@ -113,7 +126,7 @@ def compiled_beforehand(source: Path, cache: Path) -> tuple[str, Path]:
         TareError: as of :func:`build`.
     """
     program = build(source, cache)
-    return f"{COMPILED}/{source.stem}-{_key(source, None, platform.machine())[:16]}", program
+    return f"{COMPILED}/{_name(source, platform.machine())}", program
 
 
 def _check_folder(folder: Path) -> None:
@@ -167,17 +180,14 @@ def _version(command: tuple[str, ...]) -> str:
     return "" if done.returncode else done.stdout.decode(errors="replace")
 
 
-def _key(source: Path, compiler: _Compiler | None, arch: str) -> str:
-    """Hash everything that decides the program's bytes; without a compiler, what decides what it does."""
-    digest = hashlib.sha256()
+def _name(source: Path, arch: str) -> str:
+    """Name a program by everything that decides what it does: its sources and the architecture."""
+    digest = hashlib.sha256(arch.encode() + b"\0")
     inputs = [source, *sorted(HEADERS.glob("*.h")), *sorted(source.parent.glob("*.h"))]
-    about = (*compiler.command, *compiler.flags, compiler.version) if compiler else ()
-    for part in (*about, arch):
-        digest.update(part.encode() + b"\0")
     for path in dict.fromkeys(inputs):
         content = path.read_bytes()
         digest.update(struct.pack("<Q", len(content)) + content)
-    return digest.hexdigest()
+    return f"{source.stem}-{digest.hexdigest()[:16]}"
 
 
 def _intact(program: Path) -> bool:

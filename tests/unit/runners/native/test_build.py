@@ -123,6 +123,21 @@ def test_nothing_but_programs_and_their_hashes_stays_behind(source, tmp_path):
     assert {path.name for path in program.parent.iterdir()} == {program.name, program.name + ".sha256"}
 
 
+@needs_compiler
+@pytest.mark.parametrize("change", ["damaged", "other source"])
+def test_what_was_compiled_already_needs_no_compiler(source, tmp_path, monkeypatch, no_zig, change):
+    program = build(source, tmp_path)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build(source, tmp_path) == program
+    if change == "damaged":
+        program.write_bytes(b"damaged")
+    else:
+        source.write_text(source.read_text() + "\n")
+    with pytest.raises(TareError, match="neither cc"):
+        build(source, tmp_path)
+
+
 def test_no_compiler_is_told_with_the_remedy(source, tmp_path, monkeypatch, no_zig):
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
