@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -20,9 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     save = actions.add_parser("save", help="keep a run as a baseline; never a quick or imported one")
-    save.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(save)
     save.add_argument("--name", default="", help="name of the baseline (default: the run's name or id)")
     listing = actions.add_parser("list", help="list all baselines, and why some cannot be used here")
     listing.add_argument("--json", action="store_true", help="print JSON")

@@ -6,6 +6,7 @@ import json
 import textwrap
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 
@@ -23,9 +24,7 @@ _WIDTH = 100
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the run and the form of the output."""
-    parser.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, with rules and all measurements")
     layers.add_options(parser, "output")
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.console import deliver
 from tare.bench.errors import Exit
@@ -21,9 +22,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the run, the format and where to write."""
     from tare.reports.exports import FORMATS  # noqa: PLC0415 - only this command needs them
 
-    parser.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(parser)
     parser.add_argument(
         "--format",
         required=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -21,9 +22,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the run, and where reports are."""
-    parser.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(parser)
     layers.add_options(parser, "output")
 
 

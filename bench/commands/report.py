@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.console import steer
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the run, and where the report goes."""
-    parser.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(parser)
     layers.add_options(parser, "output")
 
 

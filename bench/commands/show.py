@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_run_argument
 from tare.bench.console import steer
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the run, and the language."""
-    parser.add_argument(
-        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
-    )
+    add_run_argument(parser)
     parser.add_argument(
         "--json",
         action="store_true",

@@ -1,4 +1,4 @@
-"""Declare the options that choose among stored runs, shared by ``list``, ``history`` and ``store``."""
+"""Declare the arguments that choose among stored runs, shared by the commands that read them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.bench.analysis.listing import Filter
+
+
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the one run that a command reads, as ``reference``; the latest if none is given."""
+    parser.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
 
 
 def add_filter_options(parser: argparse.ArgumentParser, *, host_class: bool = True) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.korean_pages import english_lines
+from support.paths import ROOT
 from tare.bench.__main__ import COMMANDS, build_parser, main
 from tare.bench.commands.shared.help import speak
 from tare.bench.request.declarations import by_key
@@ -154,3 +157,15 @@ def test_english_help_loads_neither_catalogues_nor_declarations(tmp_path: Path) 
     )  # fmt: skip
     assert done.stdout.startswith("usage: tare")
     assert done.stdout.endswith("[]\n")
+
+
+def test_no_two_commands_declare_the_same_argument_in_words_of_their_own() -> None:
+    found: Counter[tuple[str, ...]] = Counter()
+    for path in (ROOT / "bench/commands").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="add_argument"), args=[ast.Constant(value=str(name))]):
+                    words = [ast.unparse(one) for one in node.keywords]
+                    found[name, *words] += not name.startswith("-")
+    assert ("reference", "nargs='?'") in {one[:2] for one in found}
+    assert [one for one, times in found.items() if times > 1] == []
