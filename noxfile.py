@@ -388,7 +388,7 @@ def lock(session: nox.Session) -> None:
     session.run(
         *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
         *("--no-emit-index-url", "--no-annotate"),
-        *("--group", "tests", "--group", "lint", "--group", "release", "--group", "docs", "--custom-compile-command", "nox -s lock"),
+        *("--all-extras", "--group", "tests", "--group", "lint", "--group", "release", "--group", "docs", "--custom-compile-command", "nox -s lock"),
         *("--output-file", "constraints.txt", "--upgrade", "pyproject.toml"),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import check_jsonschema
 import pytest
 from click.testing import CliRunner
+from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from support.paths import ROOT
@@ -39,6 +40,18 @@ def steps():
 
 
 JOBS, STEPS = jobs(), steps()
+
+
+def test_constraints_pin_everything_that_the_project_asks_for():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {}
+    for one in (Requirement(line) for line in lines if not line.startswith("#")):
+        pinned.setdefault(one.name, []).append(str(one.specifier).removeprefix("=="))
+    project, groups = PROJECT["project"], PROJECT["dependency-groups"]
+    for wanted in (project["dependencies"], *project["optional-dependencies"].values(), *groups.values()):
+        for one in map(Requirement, wanted):
+            assert pinned.get(one.name.lower()), f"{one.name} is not in constraints.txt: nox -s lock"
+            assert all(version in one.specifier for version in pinned[one.name.lower()]), one
 
 
 @pytest.mark.parametrize(
