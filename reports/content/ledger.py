@@ -10,9 +10,10 @@ import msgspec
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
+from tare.reports.text.enumerated import some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from tare.reports.text.words import Words
     from tare.results.judgement.claims.model import ClaimVerdict, Finding
@@ -29,8 +30,8 @@ def because(verdict: ClaimVerdict, words: Words) -> str:
     values = _shown(verdict.reason.values)
     against = [finding for finding in verdict.findings if finding.tells == "against"]
     facts = sorted({name for finding in verdict.findings if finding.counted for name in finding.names})
-    values["against"] = _enumerated([_named(finding, words) for finding in against], words)
-    values["facts"] = _enumerated(facts, words)
+    values["against"] = some([_named(finding, words) for finding in against], MOST_NAMED, words)
+    values["facts"] = some(facts, MOST_NAMED, words)
     return words(f"claims.because_{verdict.reason.code}", **values)
 
 
@@ -96,12 +97,6 @@ def _size(finding: Finding) -> float:
 def _named(finding: Finding, words: Words) -> str:
     told = effect(finding, words)
     return f"{where(finding, words)} {told}".rstrip()
-
-
-def _enumerated(items: Sequence[str], words: Words) -> str:
-    if len(items) <= MOST_NAMED:
-        return words.row(items)
-    return words("isolation.and_more", names=words.row(items[:MOST_NAMED]), n=len(items) - MOST_NAMED)
 
 
 def _shown(values: Mapping[str, object]) -> dict[str, object]:

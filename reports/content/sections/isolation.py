@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
+from tare.reports.text.enumerated import some
 from tare.reports.text.numbers import DASH
 from tare.results.details import IsolationDetails
 
@@ -176,7 +177,7 @@ def _fact(
     less = [part for part in other if part not in own]
     more = [part for part in own if part not in other]
     said = [
-        words(key, names=_enumerated(words, found))
+        words(key, names=some(found, _MOST_ITEMS, words))
         for key, found in (("isolation.without", less), ("isolation.with", more))
         if found
     ]
@@ -187,12 +188,6 @@ def _parts(text: str) -> list[str]:
     """Split a list at its semicolons, else its commas, else its spaces."""
     separator = next((mark for mark in (";", ",") if mark in text), None)
     return [part.strip() for part in text.split(separator) if part.strip() not in {"", "none"}]
-
-
-def _enumerated(words: Words, names: list[str]) -> str:
-    if len(names) <= _MOST_ITEMS:
-        return ", ".join(names)
-    return words("isolation.and_more", names=", ".join(names[:_MOST_ITEMS]), n=len(names) - _MOST_ITEMS)
 
 
 def _clipped(text: str) -> str:

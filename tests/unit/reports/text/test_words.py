@@ -31,6 +31,7 @@ from tare.reports.summaries.cpu import PARTS, VIEWS
 from tare.reports.summaries.exits import BASELINE, CLASSES
 from tare.reports.summaries.headline import GroupKind
 from tare.reports.summaries.matrix import APART, FAMILIES
+from tare.reports.text.enumerated import some
 from tare.reports.text.words import words
 from tare.results.details import AttemptVerdict
 from tare.results.environment import ProbeEnd
@@ -74,6 +75,19 @@ def test_nouns_agree_with_their_numbers() -> None:
         == "Nothing could be measured: all 3 trials ended without a number."
     )
     assert spoken("headline.all_skipped", n=1) == "Nothing was measured: 1 case was skipped."
+
+
+@pytest.mark.parametrize(
+    ("language", "row", "rest"), [("en", "a, b; c", "a, b and 1 more"), ("ko", "a, b · c", "a, b 외 1개")]
+)
+def test_the_first_of_many_texts_are_named_with_one_sign_between_them(
+    language: Language, row: str, rest: str
+) -> None:
+    spoken = words(language)
+    assert some(["a", "b"], 2, spoken) == "a, b"
+    assert some(["a, b", "c"], 2, spoken) == row
+    assert some(["a", "b", "c, d"], 2, spoken) == rest
+    assert some([], 2, spoken) == ""
 
 
 def test_no_noun_stays_plural_beside_a_1() -> None:
