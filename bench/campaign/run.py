@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from tare.runners.context import Runner
 
 SETTLE_SECONDS = 0.04
-"""Idle time between provisioning and measuring. Without it, starts of processes took 5 % longer and ends of containers 15 %,
-not at first but over all of 400 blocks. 20 ms were too little, 28 ms enough."""
+"""Idle time between provisioning and measuring. Without it, starts of processes took 2 to 5 % longer and ends of containers 15 %,
+over hundreds of blocks. Why is not known: 20 ms were too little, 42 ms enough."""
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -167,6 +167,8 @@ def _counted_seconds(plan: Plan, blocks: int, estimates: Estimates) -> float:
     seconds = 0.0
     for unit in plan.units():
         wanted = min(blocks, unit.most_blocks or blocks)
-        seconds += wanted * estimates.block(unit, plan.job_seconds)
+        for number in (0, 1):  # what is in every other block is in the first
+            once = replace(unit, cases=tuple(plan.block(unit, number)))
+            seconds += (wanted + 1 - number) // 2 * estimates.block(once, plan.job_seconds)
     visits = {key: estimates.opening(key) for unit in plan.units() if unit.visiting for key in unit.kept}
     return seconds + min(blocks, LEAST_OPENINGS) * sum(visits.values())

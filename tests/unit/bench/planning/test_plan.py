@@ -73,6 +73,15 @@ def test_blocks_asked_for_are_estimated_by_what_cases_cost_before():
     assert slow.estimate_seconds > 7 * 20 > usual.estimate_seconds / 100
 
 
+def test_the_second_measurement_of_the_base_is_estimated_where_it_is_measured():
+    seen = {f"syscall@{key}/{JOB_SECONDS:g}": 20.0 for key in ("bare", "bare-again", "box")}
+    for number, trials in ((19, 19 * 3), (21, 21 * 2 + 11)):
+        made = plan(match=lambda names: "syscall" in names, blocks=number, keys=("bare", "box"), seen=seen)
+        (unit,) = made.units()
+        assert sum(len(made.block(unit, block)) for block in range(number)) == trials
+        assert made.estimate_seconds == pytest.approx(20.0 * trials, rel=0.01)
+
+
 def test_the_same_seed_gives_the_same_order_and_blocks_differ():
     made, again = plan(), plan()
     cpu = next(unit for unit in made.units() if unit.name == "cpu")
