@@ -14,7 +14,8 @@ from support.paths import GOLDEN
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, estimate, run_of
 from tare.reports.content.page import Page
-from tare.reports.content.sections import findings, overhead
+from tare.reports.content.nodes import Table
+from tare.reports.content.sections import SHORTEST, findings, overhead, sections
 from tare.reports.model import LANGUAGES, Language
 from tare.reports.render import markdown, terminal
 from tare.reports.summaries.run import Summary
@@ -154,3 +155,35 @@ def test_no_runner_is_cut_short(monkeypatch: pytest.MonkeyPatch, columns: str) -
     for comparison in make_input(blocks=3).comparisons:
         if comparison.primary:
             assert numbers.cost(comparison.cost) in shown
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_a_terminal_of_any_width_shows_every_cell_whole(
+    monkeypatch: pytest.MonkeyPatch, language: Language, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    given = make_input(blocks=6)
+    lines = re.sub("\x1b[^m]*m", "", terminal.render(given, stream=Terminal(), language=language)).splitlines()
+    assert max(map(width, lines)) <= columns
+    shown = " ".join(" ".join(lines).split())
+    page = Page(Summary(given), words(language))
+    for table in (node for part in sections(page, SHORTEST) for node in part.body if isinstance(node, Table)):
+        for at in table.numeric:
+            assert table.columns[at].split()[0] in shown
+            assert {row[at].text for row in table.rows if row[at].text not in shown} == set()
+    assert {match[1] for line in lines if (match := re.match(r" fork +([^ ]+) ", line))} == {
+        "bare", "namespaces", "qemu-microvm(tcg)", "qemu-q35(tcg)",
+    }  # fmt: skip
+
+
+def test_a_narrow_terminal_keeps_a_ratio_beside_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = terminal.render(make_input(blocks=6), stream=Terminal())
+    lines = re.sub("\x1b[^m]*m", "", shown).splitlines()
+    heads = [line.split() for line in lines if re.match(r" *Workload +Runner ", line)]
+    assert len(heads) == 2
+    assert {"ratio", "n", "Verdict"} <= set(heads[0])
+    assert set(heads[1]) == {"Workload", "Runner", "CPU"}
