@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import textwrap
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_run_argument
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tare.results.origins import Said
 
 _WIDTH = 100
-"""Characters of a line of running text."""
+"""Most columns of a line of running text; a narrower terminal has its own."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +63,7 @@ def _records(verdicts: Sequence[ClaimVerdict]) -> Iterator[dict[str, object]]:
 
 def _lines(verdicts: Sequence[ClaimVerdict], language: Language, said: Mapping[str, Said]) -> Iterator[str]:
     from tare.reports.content import ledger  # noqa: PLC0415
+    from tare.reports.text.columns import wrapped  # noqa: PLC0415
     from tare.reports.text.korean import together  # noqa: PLC0415
     from tare.reports.text.repeated import repeat  # noqa: PLC0415
     from tare.reports.text.words import words  # noqa: PLC0415
@@ -69,6 +71,9 @@ def _lines(verdicts: Sequence[ClaimVerdict], language: Language, said: Mapping[s
 
     catalogue, original = words(language), words("ko")
     respelt = together if language == "ko" else str
+    columns = min(_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _WIDTH
+    yield ledger.counted(verdicts, catalogue)
+    yield ""
     for verdict in verdicts:
         told = [catalogue(f"claim.{verdict.claim}")]
         if language != "ko":
@@ -86,11 +91,5 @@ def _lines(verdicts: Sequence[ClaimVerdict], language: Language, said: Mapping[s
             told.append(catalogue("claims.command", command=verdict.command))
         yield f"{verdict.claim}: {catalogue(f'claims.{verdict.outcome}')}"
         for text in told:
-            yield from textwrap.wrap(
-                printable(respelt(text)),
-                _WIDTH,
-                initial_indent="  ",
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-            )
+            yield from wrapped(printable(respelt(text)), columns, first="  ", rest="    ")
         yield ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
@@ -11,9 +12,10 @@ from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
 from tare.reports.text.enumerated import some
+from tare.results.judgement.claims.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tare.reports.text.words import Words
     from tare.results.judgement.claims.model import ClaimVerdict, Finding
@@ -33,6 +35,17 @@ def because(verdict: ClaimVerdict, words: Words) -> str:
     values["against"] = some([_named(finding, words) for finding in against], MOST_NAMED, words)
     values["facts"] = some(facts, MOST_NAMED, words)
     return words(f"claims.because_{verdict.reason.code}", **values)
+
+
+def counted(verdicts: Sequence[ClaimVerdict], words: Words) -> str:
+    """Count the claims by their verdicts, as in ``13 claims – supported: 3, depends: 2``."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    told = [
+        words("claims.count", outcome=words(f"claims.{outcome}"), n=counts[outcome])
+        for outcome in get_args(Outcome)
+        if counts[outcome]
+    ]
+    return words("claims.counted", total=len(verdicts), parts=", ".join(told))
 
 
 def rule(verdict: ClaimVerdict, words: Words) -> str:

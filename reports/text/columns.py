@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def width(text: str) -> int:
@@ -29,6 +33,19 @@ def cut(text: str, columns: int) -> str:
             break
         kept += letter
     return kept
+
+
+def wrapped(text: str, columns: int, *, first: str = "", rest: str = "") -> Iterator[str]:
+    """Wrap text at its blanks so that no line takes more than a width, but for words that do; ``first`` and ``rest`` indent."""
+    line, empty = first, True
+    for word in text.split():
+        if not empty and width(line) + 1 + width(word) > columns:
+            yield line
+            line, empty = rest, True
+        line += word if empty else f" {word}"
+        empty = False
+    if not empty:
+        yield line
 
 
 def _columns(letter: str) -> int:

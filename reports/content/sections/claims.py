@@ -40,6 +40,7 @@ def section(page: Page) -> Section | None:
         return None
     body: list[Node] = [
         Paragraph(words("claims.intro")),
+        Paragraph(ledger.counted(verdicts, words)),
         _table(page, verdicts, originals=words.language != "ko"),
     ]
     body += _not_here(page)

@@ -1,6 +1,7 @@
 """``tare claims``: every claim with its verdict, in words and as JSON, in both languages."""
 
 import json
+import sys
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from support.claims import looked
 from support.results_making import write_run
 from tare.bench.__main__ import main
+from tare.reports.text.columns import width
 from tare.results.judgement.claims.declared import CLAIMS
 
 
@@ -45,3 +47,22 @@ def test_lines_tell_verdict_reason_and_command(capsys):
 def test_an_unknown_run_is_a_usage_error(capsys):
     assert main(["claims", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_run")
+@pytest.mark.parametrize(
+    ("language", "counts"),
+    [
+        ("en", "13 claims – supported: 2, not measured here: 11."),
+        ("ko", "주장 13개: 뒷받침됨 2개, 여기서는 측정하지 않음 11개."),
+    ],
+)
+def test_the_verdicts_are_counted_first_and_no_line_is_wider_than_the_terminal(
+    capsys, monkeypatch, language, counts
+):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["claims", "--lang", language]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == counts
+    assert max(map(width, lines)) <= 60

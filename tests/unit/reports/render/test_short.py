@@ -165,7 +165,9 @@ def test_a_terminal_of_any_width_shows_every_cell_whole(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
     given = make_input(blocks=6)
-    lines = re.sub("\x1b[^m]*m", "", terminal.render(given, stream=Terminal(), language=language)).splitlines()
+    lines = re.sub(
+        "\x1b[^m]*m", "", terminal.render(given, stream=Terminal(), language=language)
+    ).splitlines()
     assert max(map(width, lines)) <= columns
     shown = " ".join(" ".join(lines).split())
     page = Page(Summary(given), words(language))
