@@ -13,8 +13,8 @@ import pytest
 from support.paths import GOLDEN
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, estimate, run_of
-from tare.reports.content.page import Page
 from tare.reports.content.nodes import Table
+from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, findings, overhead, sections
 from tare.reports.model import LANGUAGES, Language
 from tare.reports.render import markdown, terminal

@@ -138,6 +138,7 @@ VALUES: dict[str, Iterable[str]] = {
     "claims.measure_{finding.measure}": get_args(Measure),
     "claims.rule_{kind}": [kind.__name__.lower() for kind in get_args(Rule)],
     "claims.tells_{finding.tells}": [tells for tells in get_args(Tells) if tells != "uncounted"],
+    "claims.{outcome}": get_args(ClaimOutcome),
     "claims.{verdict.outcome}": get_args(ClaimOutcome),
     "condition.{name.replace(' ', '_')}": (
         *(name.replace(" ", "_") for name in CONDITIONS),
