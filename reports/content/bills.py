@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from tare.reports.text import numbers
 from tare.reports.text.answers import budget, span_of_time
 from tare.results.said import listed
 
@@ -32,7 +33,7 @@ def bill(answers: Iterable[Answers], prices: Prices, run: str, words: Words) -> 
                 "answer.bill_one" if one else "answer.bill",
                 rows=found.rows,
                 total=len(still_open),
-                blocks=f"{found.blocks:,}",
+                blocks=numbers.about(found.blocks),
                 time=span_of_time(found.seconds, words),
                 run=run,
                 budget=budget(found.seconds),

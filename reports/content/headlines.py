@@ -45,6 +45,17 @@ MOST_SENTENCES = 5
 _FIRST = ("no_cpu", "no_cpu_alone")
 """Findings that stand beside the duration of a start."""
 
+COSTS = {
+    "more_cpu": "computing",
+    "less_cpu": "computing",
+    "more_memory": "memory_access",
+    "less_memory": "memory_access",
+}
+"""Findings that tell a cost → what costs it."""
+
+BOUNDS = {"bound_both": "computing_and_memory", "bound_cpu": "computing", "bound_memory": "memory_access"}
+"""Findings that something is undecided → what is."""
+
 _MOST_RUNNERS = 3
 """Runners of a kind that a sentence names; of more it gives the number."""
 
@@ -132,13 +143,15 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
     lowest, highest = finding.named[0].comparison, finding.named[-1].comparison
     if finding.name == "everything":
         yield words("headline.everything", low=_factor(lowest), high=_factor(highest))
-    elif finding.name in ("bound_cpu", "bound_memory"):
+    elif finding.name in BOUNDS:
         yield from _bound(page, finding, alone=_nothing_decided(group))
-    elif finding.name in ("more_cpu", "less_cpu"):
-        amount = _amount(page, highest if finding.name == "more_cpu" else lowest)
+    elif finding.name in COSTS:
+        amount = _amount(page, lowest if finding.name.startswith("less") else highest)
         several = len(finding.named) > 1
         yield words(
-            "headline.computing", amount=words("headline.up_to", amount=amount) if several else amount
+            "headline.costs",
+            what=words(f"headline.{COSTS[finding.name]}"),
+            amount=words("headline.up_to", amount=amount) if several else amount,
         )
     elif finding.name in ("slower", "faster"):
         yield from (_named(page, one, finding.name, several=several) for one in finding.named)
@@ -176,15 +189,16 @@ def _nothing_decided(group: Group) -> bool:
 def _bound(page: Page, finding: Finding, *, alone: bool) -> Iterator[str]:
     """Tell what an undecided thing costs at most: as an answer if that is little, not at all if it is more than twice."""
     words = page.words
-    what = words("headline.computing_itself" if finding.name == "bound_cpu" else "headline.memory_access")
+    what, many = words(f"headline.{BOUNDS[finding.name]}"), "_many" if finding.name == "bound_both" else ""
     excess = max(one.bound for one in finding.named) - 1
     if excess <= TOLD_BOUND:
         amount = answers.change(max(math.log1p(excess), 0.0), words)
-        yield words(
-            "headline.at_most" if excess <= USEFUL_BOUND else "headline.open_bound", what=what, amount=amount
-        )
+        if excess <= USEFUL_BOUND:
+            yield words(f"headline.at_most{many}", what=what, amount=amount)
+        else:
+            yield words(f"headline.open_bound{many}", what=what, amount=amount)
     elif not alone:
-        yield words("headline.open", what=what)
+        yield words(f"headline.open{many}", what=what)
 
 
 def _named(page: Page, one: Named, kind: str, *, several: bool) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GroupKind = Literal["container", "engine", "guest", "emulated", "other"]
 """Kinds of place that a headline has a sentence for."""
 
-Quantifier = Literal["all", "any", "most"]
+Quantifier = Literal["all", "any", "each", "most"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Rule:
     """Columns of the matrix whose rows count; ``None``: all but start-up and memory per place."""
     verdicts: frozenset[Verdict]
     quantifier: Quantifier
-    """Share of the rows that have one of the verdicts: ``all``, ``any``, or ``most`` (more than half of them; such a
-    finding counts all rows of the group, start-up included, as the report does everywhere)."""
+    """Share of the rows that have one of the verdicts: ``all``, ``any``, ``each`` (any of each family), or ``most`` (more than
+    half of them; such a finding counts all rows of the group, start-up included, as the report does everywhere)."""
     slots: frozenset[str]
     """Parts of the sentence that it takes; of the rules for one slot, the first that holds wins."""
     least_rows: int = 1
@@ -52,18 +52,23 @@ class Rule:
 COMPUTING = frozenset({"cpu", "memory"})
 """Families whose work needs nothing of the kernel, so that a difference is the processor's time."""
 
+_CPU, _MEMORY = frozenset({"cpu"}), frozenset({"memory"})
 _REST = frozenset({"rest"})
-_BOTH = frozenset({"computing", "memory"})
+_COMPUTING = frozenset({"computing"})
+_BOTH = _COMPUTING | _MEMORY
 
 RULES = (
     Rule("everything", None, frozenset({"worse"}), "all", _BOTH | _REST, least_rows=3, least_cost=1.5),
     Rule("nothing", None, frozenset({"same"}), "all", _BOTH | _REST, least_rows=3),
     Rule("no_cpu", COMPUTING, frozenset({"same"}), "all", _BOTH),
-    Rule("more_cpu", COMPUTING, frozenset({"worse"}), "any", _BOTH),
-    Rule("no_cpu_alone", frozenset({"cpu"}), frozenset({"same"}), "all", frozenset({"computing"})),
-    Rule("bound_cpu", COMPUTING, frozenset({"undecided"}), "any", _BOTH),
-    Rule("bound_memory", frozenset({"memory"}), frozenset({"undecided"}), "any", frozenset({"memory"})),
-    Rule("less_cpu", COMPUTING, frozenset({"better"}), "any", _BOTH),
+    Rule("more_cpu", _CPU, frozenset({"worse"}), "any", _COMPUTING),
+    Rule("more_memory", _MEMORY, frozenset({"worse"}), "any", _MEMORY),
+    Rule("no_cpu_alone", _CPU, frozenset({"same"}), "all", _COMPUTING),
+    Rule("bound_both", COMPUTING, frozenset({"undecided"}), "each", _BOTH),
+    Rule("bound_cpu", _CPU, frozenset({"undecided"}), "any", _COMPUTING),
+    Rule("bound_memory", _MEMORY, frozenset({"undecided"}), "any", _MEMORY),
+    Rule("less_cpu", _CPU, frozenset({"better"}), "any", _COMPUTING),
+    Rule("less_memory", _MEMORY, frozenset({"better"}), "any", _MEMORY),
     Rule("slower", None, frozenset({"worse"}), "any", _REST, most_named=2),
     Rule("rest_same", None, frozenset({"same"}), "all", _REST, least_rows=2),
     Rule("faster", None, frozenset({"better"}), "any", frozenset({"less"}), most_named=1),
@@ -154,10 +159,10 @@ def apply_rules(rows: Sequence[Answers], rules: Iterable[Rule] = RULES) -> Itera
 def _of_families(rule: Rule, rows: Sequence[Answers]) -> list[Answers]:
     chosen = []
     for row in rows:
-        family = family_of(row.time.family, case_of(row.time))
+        family = _column(row)
         if rule.families is not None:
             wanted = family in rule.families
-        elif rule.slots & {"rest", "less"} and "computing" not in rule.slots:
+        elif rule.slots & {"rest", "less"} and not rule.slots & _BOTH:
             wanted = family not in {STARTUP, DENSITY, *COMPUTING}
         else:
             wanted = family not in {STARTUP, DENSITY}
@@ -172,6 +177,7 @@ def _finding(rule: Rule, rows: Sequence[Answers], everything: Sequence[Answers])
     enough = {
         "all": len(holding) == len(rows),
         "any": bool(holding),
+        "each": {_column(row) for row in holding} == rule.families,
         "most": 2 * len(holding) > len(rows),
     }[rule.quantifier]
     if not holding or not enough or len(rows) < rule.least_rows:
@@ -191,12 +197,16 @@ def _finding(rule: Rule, rows: Sequence[Answers], everything: Sequence[Answers])
     return Finding(rule.name, tuple(found), len(rows), len(holding))
 
 
+def _column(row: Answers) -> str | None:
+    return family_of(row.time.family, case_of(row.time))
+
+
 def _bound(row: Answers) -> float:
     highs = [one.cost.high for one in (row.time, row.cpu) if one is not None and one.cost.high is not None]
     return min((high for high in highs if math.isfinite(high) and high > 0), default=math.inf)
 
 
 def _starts(rows: Sequence[Answers]) -> tuple[Comparison, ...]:
-    found = [row.time for row in rows if family_of(row.time.family, case_of(row.time)) == STARTUP]
+    found = [row.time for row in rows if _column(row) == STARTUP]
     timed = [one for one in found if one.unit == "s" and math.isfinite(one.subject_value.value)]
     return tuple(sorted(timed, key=lambda one: one.subject_value.value))

@@ -141,6 +141,12 @@ def percent(share: float) -> str:
     return f"{_signed(f'{abs(share) * 100:.3g}', share)} %"
 
 
+def about(number: int) -> str:
+    """Format a forecast number in two significant digits, rounded up: ``2,800``."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return f"{-(-number // step) * step:,}"
+
+
 def nearest_rank(values: Sequence[float], share: float) -> float:
     """Pick the quantile by nearest rank, which is always one of the values. ``values`` must not be empty."""
     ordered = sorted(values)

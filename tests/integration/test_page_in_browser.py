@@ -16,13 +16,14 @@ from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, run_of
 from tare.reports.build import build_report
-from tare.reports.content.nodes import Cell, Picture, Section, Table
+from tare.reports.content.nodes import Cell, Paragraph, Picture, Section, Table
 from tare.reports.model import LANGUAGES
 from tare.reports.plots import Drawing
 from tare.reports.plots.canvas import WIDE, Canvas
 from tare.reports.render.html import packing
 from tare.reports.render.html.render import Document, render_document
 from tare.reports.text.words import words
+from tare.results.storage.load import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,6 +282,81 @@ def test_what_is_packed_is_there_for_readers_and_printers(
     assert chromium.complaints == []
 
 
+POINTED = """
+const svg = document.querySelector(".chart svg");
+const dot = [...svg.querySelectorAll("circle")].reduce((one, other) => (other.cy.baseVal.value < one.cy.baseVal.value ? other : one));
+svg.scrollIntoView({ block: "center", behavior: "instant" });
+const box = dot.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+svg.onpointermove({ clientX: x, clientY: y });
+const told = svg.nextElementSibling;
+return {
+  told: told.textContent,
+  covers: told.getBoundingClientRect().top < svg.getBoundingClientRect().bottom - 1,
+  reached: document.elementFromPoint(x, y).closest("svg") === svg,
+};
+"""
+
+
+@pytest.mark.parametrize("width", browser.WIDTHS)
+def test_what_a_point_says_covers_no_point(chromium: browser.Browser, pages: Pages, width: int) -> None:
+    chromium.open(pages["history", "en"], width)
+    found = chromium.look(POINTED)
+    assert "quartiles" in found["told"]
+    assert not found["covers"]
+    assert found["reached"], "a click leads to the run's report"
+
+
+def test_all_metrics_fit_on_a_wide_page_and_every_row_names_its_own(
+    chromium: browser.Browser, pages: Pages
+) -> None:
+    chromium.open(pages["report", "en"], 1300)
+    found = chromium.look(f"""
+    {browser.UNFOLD}
+    const table = document.querySelector("#overhead table.laid"), region = table.closest(".scroll");
+    return {{
+      beyond: region.scrollWidth - region.clientWidth,
+      nameless: [...table.tBodies[0].rows].map((row) => row.cells[0].textContent).filter((one) => !one.includes("(")),
+      bounds: table.tBodies[0].querySelectorAll("td.number small").length,
+    }};""")
+    assert found["beyond"] <= 0
+    assert found["nameless"] == []
+    assert found["bounds"] > 20
+
+
+def test_options_dates_and_quantities_end_no_line(chromium: browser.Browser, tmp_path: Path) -> None:
+    text = "written on 2026-11-27 by “tare run --budget 6m -k claims” in 25 min with n = 2"
+    page = Document(words("en"), "", "", (Section("data", "Data", (Paragraph(text),)),), "")
+    (tmp_path / "kept.html").write_text(render_document(page), "utf-8")
+    chromium.open(tmp_path / "kept.html", PHONE)
+    parted = chromium.look(f"""
+    {browser.UNFOLD}
+    const told = document.querySelector("#data p"), found = [];
+    for (let width = 60; width < 400; width += 3) {{
+      told.style.width = `${{width}}px`;
+      for (const one of told.querySelectorAll(".unbroken")) if (one.getClientRects().length > 1) found.push(one.textContent);
+    }}
+    return [found, [...told.querySelectorAll(".unbroken")].map((one) => one.textContent), told.textContent];""")
+    assert parted == [
+        [],
+        ["2026-11-27", "--budget", "-k"],
+        text.replace("25 min", "25\xa0min").replace("n = 2", "n\xa0=\xa02"),
+    ]
+
+
+@pytest.mark.parametrize("width", browser.WIDTHS)
+def test_the_list_of_runs_fits_and_names_what_cards_hold(
+    chromium: browser.Browser, pages: Pages, width: int
+) -> None:
+    chromium.open(pages["index", "en"], width)
+    found = chromium.look("""
+    const table = document.querySelector("table.runs"), region = table.closest(".scroll");
+    const heads = [...table.tHead.rows[0].cells].map((one) => one.textContent.trim());
+    const cells = [...table.tBodies[0].rows[0].cells].map((one) => getComputedStyle(one, "::before").content.replaceAll('"', ""));
+    return { beyond: region.scrollWidth - region.clientWidth, heads: heads.slice(1), cells: cells.slice(1) };""")
+    assert found["beyond"] <= 0
+    assert found["cells"] == (found["heads"] if width == PHONE else ["none"] * len(found["heads"]))
+
+
 def test_faults_would_be_found(chromium: browser.Browser, pages: Pages, tmp_path: Path) -> None:
     text = pages["ab", "en"].read_text("utf-8")
     faults = (
@@ -314,7 +390,27 @@ ODD: dict[str, ReportInput] = {
         manifest=msgspec.structs.replace(make_input(blocks=2).manifest, status="interrupted"),
     ),
     "hostile": make_input(blocks=2, hostile=True),
+    "endless names": run_of(
+        compared("A" * 300, 1.5, "worse", runner="x" * 200),
+        compared("작업" * 100, 1.5, "worse", runner="x" * 200),
+    ),
+    "damaged": msgspec.structs.replace(
+        make_input(blocks=2),
+        problems=(Problem(3, "cut", "the last line has no end", '{"run":"' + "x" * 300),),
+    ),
 }
+
+
+@pytest.mark.parametrize("name", ["endless names", "damaged"])
+def test_endless_names_fit_on_a_phone_and_on_paper(
+    chromium: browser.Browser, tmp_path: Path, name: str
+) -> None:
+    page = build_report(ODD[name], tmp_path / "out").index
+    chromium.open(page, PHONE)
+    found = chromium.look(FITS)
+    assert found["folded"] == found["unfolded"] == []
+    chromium.open(page, browser.PAPER, media="print")
+    assert chromium.look(PRINTED)["wide"] == []
 
 
 @needs_axe

@@ -35,7 +35,8 @@ class Reader(HTMLParser):
         self.everything = everything
         self.hidden: list[bool] = []
         self.texts: list[str] = []
-        self.feed(page)
+        # What no line ends within is a part of its text.
+        self.feed(re.sub('<span class="unbroken">([^<]*)</span>', r"\1", page))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in EMPTY:

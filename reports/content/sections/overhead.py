@@ -102,7 +102,7 @@ def _families(page: Page, found: Sequence[Comparison]) -> tuple[tuple[str, tuple
 def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple[Cell, ...]:
     name = page.case_name(case_of(comparison))
     return (
-        Cell(name, detail=comparison.metric if first else "", kind="" if first else "muted"),
+        Cell(name, detail=comparison.metric, kind="" if first else "muted"),
         cells.runner(page, comparison.runner),
         cells.estimate(comparison.subject_value, comparison.unit),
         cells.estimate(comparison.base_value, comparison.unit),
@@ -164,8 +164,8 @@ def _price(page: Page, row: Answers) -> str:
     if price is None:
         return words("answer.price_unknown")
     if price.seconds is None:
-        return words("answer.price_blocks", blocks=f"{price.blocks:,}")
-    return words("answer.price", blocks=f"{price.blocks:,}", time=span_of_time(price.seconds, words))
+        return words("answer.price_blocks", blocks=numbers.about(price.blocks))
+    return words("answer.price", blocks=numbers.about(price.blocks), time=span_of_time(price.seconds, words))
 
 
 def _noted(page: Page, comparison: Comparison) -> str:

@@ -38,8 +38,14 @@
 
   // Long names may end a line at their joints.
   const breakable = (text) => (/\S{9}/.test(text)
-    ? text.split(/(?<=\w[_/])(?=\S)|(?<=[A-Za-z][.:=,@])(?=\S)|(?<=[.:=,@])(?=[A-Za-z+])|(?<=\w)(?=\([a-z])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]))
+    ? text.split(/(?<=\w[_/])(?=\S)|(?<=[A-Za-z][.:=,@])(?=\S)|(?<=[.:=,@])(?=[A-Za-z+])|(?<=\w)(?=\([a-z])/)
+      .flatMap((part) => part.replace(/\S{20}(?=\S{20})/g, "$&\n").split("\n")).flatMap((part, at) => (at ? [make("wbr"), part] : [part]))
     : [text]);
+  // The bounds of a number stand below it.
+  const numbered = (text) => {
+    const [, value, bounds] = text.match(/^(\S.*) (\(.*\))$/) || [];
+    return value ? [value, make("small", {}, bounds)] : [text];
+  };
 
   // A sheet is laid out when somebody opens it; until then it is text.
   const layOut = (sheet) => {
@@ -52,7 +58,7 @@
       make("caption", {}, sheet.getAttribute("aria-label")),
       make("thead", {}, make("tr", {}, ...heads.map((text, at) => make("th", { scope: "col", className: side(at) }, text)))),
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text, at) =>
-        make(at ? "td" : "th", { className: side(at), ...(at ? {} : { scope: "row" }) }, ...breakable(text)))))),
+        make(at ? "td" : "th", { className: side(at), ...(at ? {} : { scope: "row" }) }, ...(numeric.has(at) ? numbered(text) : breakable(text))))))),
     );
     const region = make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: sheet.getAttribute("aria-label") }, table);
     sheet.replaceWith(region);

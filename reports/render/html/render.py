@@ -20,7 +20,7 @@ from tare.reports.content.sections.glossary import explained
 from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
 from tare.reports.render.html.packing import packed
-from tare.reports.render.html.tables import Tables, groups, sheet, swatch
+from tare.reports.render.html.tables import Tables, groups, running, sheet, swatch
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named
 from tare.results.printable import legible
@@ -206,6 +206,7 @@ def _environment() -> Environment:
     environment.globals["swatch"] = swatch
     environment.globals["dumbbells"] = dumbbells
     environment.globals["chart_of"] = chart_of
+    environment.filters["running"] = running
     environment.tests["node"] = _is_node
     return environment
 

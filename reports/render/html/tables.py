@@ -87,7 +87,7 @@ class Tables:
         numeric = "number" if column in node.numeric else ""
         kinds = " ".join(filter(None, (numeric, "runner" if cell.color else "", cell.kind)))
         attributes = [f' class="{kinds}"'] if kinds else []
-        if matrix and column:
+        if column and (matrix or node.form == "runs"):
             attributes.append(f' data-label="{clean(node.columns[column])}"')
         if cell.hint:
             attributes.append(f' title="{clean(cell.hint)}"')
@@ -102,14 +102,14 @@ class Tables:
         return f'<th scope="row"{_role("rowheader", cards)}{told}>{self._text(cell)}</th>'
 
     def _text(self, cell: Cell) -> str:
-        text = breakable(clean(cell.text))
+        text = unbroken(breakable(clean(cell.text)))
         if cell.link:
             text = f'<a href="#{clean(self._goal(cell.link))}">{text}</a>'
         elif cell.target:
             text = f'<a href="{clean(cell.target)}">{text}</a>'
         language = f' lang="{clean(cell.detail_language)}"' if cell.detail_language else ""
         small = "".join(
-            f"<small{told}>{breakable(clean(line))}</small>"
+            f"<small{told}>{unbroken(breakable(clean(line)))}</small>"
             for line, told in ((cell.detail, language), (cell.where, ""))
             if line
         )
@@ -163,9 +163,30 @@ _JOINTS = re.compile(
 """Places at which a name may end a line: behind its joints, but not within a number. The script has the same rule."""
 
 
+_ENDLESS = re.compile(r"(?:&[a-z#0-9]+;|[^\s<>&]){20}(?=(?:&[a-z#0-9]+;|[^\s<>&]){20})")
+"""Pieces of names that have no joints where other words end: paper cannot be scrolled. The script has the same rule."""
+
+
 def breakable(text: str) -> str:
     """Let long names end a line at their joints, so that they are not broken inside their words. The text is HTML."""
-    return _LONG.sub(lambda word: _JOINTS.sub("<wbr>", word[0]), text)
+    return _LONG.sub(lambda word: _ENDLESS.sub(r"\g<0><wbr>", _JOINTS.sub("<wbr>", word[0])), text)
+
+
+_UNBROKEN = re.compile(r"(?<![\w-])(?:--?[A-Za-z][\w-]{0,28}|\d{4}-\d\d-\d\d)(?![\w-])")
+"""Options of commands, and dates: a browser would end lines at their hyphens."""
+
+_TOGETHER = re.compile(r"(?<=\d) (?=(?:[nµm]?s|min|h|[KMGT]?i?B)\b)|(?<=\bn) (?== \d)|(?<=\bn =) (?=\d)")
+"""Blanks within quantities of running text."""
+
+
+def unbroken(text: str) -> str:
+    """Keep options and dates on one line. The text is HTML."""
+    return _UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', text) if "-" in text else text
+
+
+def running(text: str) -> Markup:
+    """Write running text, in which no line ends within an option, a date or a quantity."""
+    return Markup(unbroken(_TOGETHER.sub("\N{NO-BREAK SPACE}", clean(text))))  # noqa: S704 - escaped
 
 
 def clean(text: str) -> str:

@@ -77,6 +77,29 @@ def told(given: ReportInput, language="en"):
             id="computing that costs more",
         ),
         pytest.param(
+            [compared("cpu", 3.3, "worse"), compared("cpu-all", 3.8, "worse"), compared("memory-read", 3.6, "worse"),
+             compared("disk-seq", 1.0, "same")],
+            "A namespace container: computing costs up to 3.8× as much; memory access costs 3.6× as much.",
+            id="computing and memory access have costs of their own",
+        ),
+        pytest.param(
+            [compared("cpu", 3.3, "worse"), compared("memory-read", 1.0, "undecided", half=0.1)],
+            "A namespace container: computing costs 3.3× as much; memory access is not decided yet (at most 10 % more).",
+            id="what is open about memory is told beside what computing costs",
+        ),
+        pytest.param(
+            [compared("cpu", 0.9, "better"), compared("memory-read", 0.8, "better")],
+            "A namespace container: computing costs 10 % less; memory access costs 20 % less.",
+            id="what costs less is told of each",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=0.03), compared("memory-read", 1.0, "undecided", half=0.04),
+             compared("syscall", 1.2, "worse"), compared("switch", 1.1, "worse")],
+            "A namespace container starts in 2.0 ms; computing and memory access cost at most 4 % more; "
+            "system calls take 20 % longer; context switches take 10 % longer.",
+            id="what is open about both is told once",
+        ),
+        pytest.param(
             [compared("cpu", 1.0, "undecided"), cpu("cpu", 1.0, "same")],
             "A namespace container costs no CPU that matters.",
             id="CPU decides where time does not",
@@ -94,8 +117,9 @@ def told(given: ReportInput, language="en"):
         pytest.param(
             [START, compared("cpu", 1.0, "same"), *(compared(w, 1.0, "same") for w in ("switch", "disk-seq")),
              compared("memory-read", 1.2, "worse")],
-            "A namespace container starts in 2.0 ms; computing costs 20 % more; nothing else takes longer.",
-            id="nothing else",
+            "A namespace container starts in 2.0 ms and costs no CPU that matters; memory access costs 20 % more; "
+            "nothing else takes longer.",
+            id="nothing else; what memory costs is not told of computing",
         ),
         pytest.param(
             [compared(w, c, "worse") for w, c in (("syscall", 1.1), ("switch", 1.3), ("disk-seq", 1.2), ("python", 1.05))],
@@ -191,7 +215,7 @@ def test_every_rule_can_be_heard():
     heard = set()
     patterns: tuple[tuple[Verdict, ...], ...] = (("same",) * 4, ("worse",) * 4, ("same", "worse", "same", "worse"), ("better", "same") * 2,
                      ("undecided",) * 4, ("same", "same", "same", "better"), ("worse", "same", "same", "same"),
-                     ("better", "same", "same", "same"),
+                     ("better", "same", "same", "same"), ("same", "better", "same", "same"), ("undecided", "same", "same", "same"),
                      ("same", "undecided", "same", "worse"))  # fmt: skip
     for verdicts in patterns:
         rows = zip(("cpu", "memory-read", "syscall", "disk-seq"), verdicts, strict=True)

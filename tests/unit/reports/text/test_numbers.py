@@ -160,3 +160,14 @@ def test_no_ratio_is_a_dash() -> None:
 )
 def test_a_sentence_has_two_digits(seconds: float, text: str) -> None:
     assert numbers.rounded(seconds, "s") == text
+
+
+def test_forecasts_are_no_more_precise_than_they_can_be() -> None:
+    assert [numbers.about(n) for n in (1, 24, 99, 255, 991, 2787)] == [
+        "1",
+        "24",
+        "99",
+        "260",
+        "1,000",
+        "2,800",
+    ]

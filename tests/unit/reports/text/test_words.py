@@ -20,6 +20,7 @@ from support.text_keys import (
     unsaid_errors,
     unsaid_lines,
 )
+from tare.reports.content import headlines
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.page import DOUBTS, REASONS
 from tare.reports.content.sections import crowd, deploy, engines
@@ -164,6 +165,11 @@ VALUES: dict[str, Iterable[str]] = {
     "glossary.{term}": TERMS,
     "guests.baseline_{name}": BASELINE,
     "guests.class_{name}": (*CLASSES, "others"),
+    "headline.at_most{many}": ("", "_many"),
+    "headline.open_bound{many}": ("", "_many"),
+    "headline.open{many}": ("", "_many"),
+    "headline.{BOUNDS[finding.name]}": headlines.BOUNDS.values(),
+    "headline.{COSTS[finding.name]}": headlines.COSTS.values(),
     "headline.many_{group.kind}": [kind for kind in get_args(GroupKind) if kind != "other"],
     "headline.one_{group.kind}": get_args(GroupKind),
     "headline.one_{names[0]}": NAMED,
