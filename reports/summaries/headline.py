@@ -177,7 +177,7 @@ def _finding(rule: Rule, rows: Sequence[Answers], everything: Sequence[Answers])
     enough = {
         "all": len(holding) == len(rows),
         "any": bool(holding),
-        "each": {_column(row) for row in holding} == rule.families,
+        "each": not rule.families or rule.families <= {_column(row) for row in holding},
         "most": 2 * len(holding) > len(rows),
     }[rule.quantifier]
     if not holding or not enough or len(rows) < rule.least_rows:
