@@ -72,7 +72,7 @@ def _strip(
         median = statistics.median(found.totals)
         kind, end = tail(found.totals)
         name = words("figure.coldstarts.max") if kind == "max" else kind
-        told = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
+        told = f"p50 {found.whole} · {name} {numbers.quantity(end, 's')}"
         count = words("figure.n", n=found.n)
         made.text(span[1], y - 4, told, "e m s")
         if made.narrow:

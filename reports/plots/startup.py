@@ -111,7 +111,7 @@ def _sizes(
         made.line((scale(seconds), top), (scale(seconds), made.height), "t")
     for y, (runner, found) in zip(places, by_runner.items(), strict=True):
         begin, end = scale(found.inside), scale(found.end_to_end)
-        inside, whole = numbers.quantity(found.inside, "s"), numbers.quantity(found.end_to_end, "s")
+        inside, whole = numbers.quantity(found.inside, "s"), found.whole
         hint = f"{runner}: {words('figure.startup.end_to_end')} {whole}, {words('figure.startup.inside')} {inside}"
         with made.group(summary.display.color(runner), hint):
             made.line((begin, y), (end, y))

@@ -19,10 +19,11 @@ from tare.reports.summaries.prices import Prices
 from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
 from tare.reports.summaries.waiting import waited_shares
+from tare.reports.text.numbers import width_of
 from tare.results.judgement.answers import pair_answers
 from tare.results.judgement.claims.evidence import Evidence
 from tare.results.judgement.claims.verdict import judge_claims
-from tare.results.record import BASE
+from tare.results.record import BASE, LAUNCH_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -228,8 +229,16 @@ class Summary:
             if not trial.control and {"requested", "ready", "finished"} <= trial.timeline.keys():
                 cold[case_of(trial)][trial.runner].append(trial)
                 families[case_of(trial)] = trial.family
+        widths: dict[tuple[CaseKey, str], float | None] = {}
+        for one in self.given.comparisons:
+            if one.metric == LAUNCH_TIME:
+                widths[case_of(one), one.runner] = width_of(one.subject_value)
+                widths[case_of(one), one.base] = width_of(one.base_value)
         return {
-            case: {name: phases(cold[case][name]) for name in sorted(cold[case], key=self.display.rank)}
+            case: {
+                name: phases(cold[case][name], widths.get((case, name)))
+                for name in sorted(cold[case], key=self.display.rank)
+            }
             for case in sorted(cold, key=lambda case: case_rank(families[case], case))
         }
 

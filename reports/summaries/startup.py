@@ -35,10 +35,17 @@ class Phases:
     """End-to-end durations of the single trials, in the order of measurement."""
     clock_error: float
     """Largest error bound of the marks that were mapped from a guest's clock; 0 where none was."""
+    width: float | None
+    """Width of the interval of :attr:`end_to_end`, which decides its digits; ``None`` where no comparison gives one."""
+
+    @property
+    def whole(self) -> str:
+        """The end-to-end duration as text, with the digits that it has everywhere on the page."""
+        return numbers.quantity(self.end_to_end, "s", width=self.width)
 
 
-def phases(trials: Sequence[Trial]) -> Phases:
-    """Summarise the start-up phases of trials that each launched a place of their own."""
+def phases(trials: Sequence[Trial], width: float | None) -> Phases:
+    """Summarise the start-up phases of trials that each launched a place of their own; ``width`` as in :class:`Phases`."""
     durations: dict[str, list[float]] = defaultdict(list)
     inside, totals = [], []
     for trial in trials:
@@ -56,6 +63,7 @@ def phases(trials: Sequence[Trial]) -> Phases:
         end_to_end=statistics.median(totals),
         totals=tuple(totals),
         clock_error=max(trial.clock_error for trial in trials),
+        width=width,
     )
 
 

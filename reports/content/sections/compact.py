@@ -130,7 +130,7 @@ def _startup(page: Page, case: CaseKey, by_runner: dict[str, Phases]) -> Table:
             cells.runner(page, runner),
             Cell(str(found.n)),
             Cell(numbers.quantity(found.inside, "s")),
-            Cell(numbers.quantity(found.end_to_end, "s")),
+            Cell(found.whole),
         )
         for runner, found in by_runner.items()
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
@@ -56,7 +55,7 @@ def _phases_row(page: Page, runner: str, found: Phases, marks: Sequence[str]) ->
     return (
         cells.runner(page, runner, detail=words("figure.n", n=found.n)),
         Cell(numbers.quantity(found.inside, "s"), detail=error, value=found.inside),
-        cells.quantity(found.end_to_end, "s"),
+        Cell(found.whole, value=found.end_to_end),
         cells.quantity(found.end_to_end - found.inside, "s"),
         *(cells.quantity(found.marks.get(mark), "s") for mark in marks),
     )
@@ -82,7 +81,7 @@ def _distribution_row(page: Page, runner: str, found: Phases) -> tuple[Cell, ...
         cells.runner(page, runner),
         cells.count(found.n),
         cells.quantity(min(found.totals), "s"),
-        cells.quantity(statistics.median(found.totals), "s"),
+        Cell(found.whole, value=found.end_to_end),
         p99(page, found.totals),
         cells.quantity(max(found.totals), "s"),
     )
