@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from tare.runners.errors import TareError
 from tare.runners.model import Job, Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tare.runners.images.image import Image
 
 pytestmark = pytest.mark.integration
@@ -87,11 +90,16 @@ def _misbehave(lab: Lab) -> None:
 
 
 def _stop(words: str) -> None:
-    """Send SIGSTOP to the process with these words in its command line."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if words in (entry / "cmdline").read_text():
-                found.append(int(entry.name))
+    """Send SIGSTOP to the process with these words in its command line, which is empty for a moment during an exec."""
+    deadline = time.monotonic() + 10
+    while len(found := [*_processes_with(words.encode())]) != 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
     (pid,) = found
     os.kill(pid, signal.SIGSTOP)
+
+
+def _processes_with(words: bytes) -> Iterator[int]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if words in (entry / "cmdline").read_bytes():
+                yield int(entry.name)

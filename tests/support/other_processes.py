@@ -18,7 +18,7 @@ def await_exec(process: subprocess.Popen[Any]) -> None:
 
     Popen returns when exec closes its pipe, a moment before the kernel publishes them.
     """
-    while not Path(f"/proc/{process.pid}/environ").read_bytes():
+    while not Path(f"/proc/{process.pid}/environ").read_bytes() and process.poll() is None:
         time.sleep(0.001)
 
 
@@ -38,7 +38,8 @@ def tare_run(folder: Path, runner: str, *options: str) -> Iterator[tuple[subproc
     ):
         try:
             while (
-                not (found := [*folder.glob("*/trials.jsonl")]) or f'"{runner}"' not in found[0].read_text()
+                not (found := [*folder.glob("*/trials.jsonl")])
+                or f'"{runner}"'.encode() not in found[0].read_bytes()
             ):
                 if process.poll() is not None:
                     said.seek(0)

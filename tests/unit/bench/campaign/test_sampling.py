@@ -110,7 +110,8 @@ def test_py_spy_on_the_host_is_told_to_write_when_the_block_ends(tmp_path, monke
 
 def wait_for(path):
     deadline = time.monotonic() + 10
-    while not path.exists() and time.monotonic() < deadline:
+    while not path.exists():
+        assert time.monotonic() < deadline, path
         time.sleep(0.005)
 
 

@@ -39,9 +39,9 @@ def test_a_place_that_was_lost_is_not_looked_at_again(tmp_path, monkeypatch):
 
 def until(condition):
     deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
+    while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(1e-3)
-    return condition()
+    return met
 
 
 def watchers():
