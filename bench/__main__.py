@@ -79,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_own_access()
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    # What is left ends with the process: a search for garbage in it takes a quarter of a second after a report.
-    atexit.register(gc.freeze)
+    atexit.register(_leave_garbage)
     with guarded() as (out, _err):
         code = _run(words)
         out.flush()
@@ -90,6 +89,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             return _fail(told, Exit.ENVIRONMENT, words)
         return code
+
+
+def _leave_garbage() -> None:
+    """Let what is left end with the process: a search for garbage in it takes a quarter of a second after a report.
+
+    DuckDB's objects have to be found, though. What is not released before Python ends is released by a destructor of
+    C++ after it, and since Python 3.14 that aborts the process.
+    """
+    if "duckdb" not in sys.modules:
+        gc.freeze()
 
 
 def _run(words: list[str]) -> int:

@@ -4,7 +4,9 @@ Only ``thorough`` draws new examples in each run: a change is not refused for a 
 """
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # On a loaded host a single example may take any time: how long says nothing about what is tested.
@@ -14,3 +16,12 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=10)
 settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_colors_by_force() -> Iterator[None]:
+    """Keep colours out of texts that are compared: since Python 3.14, argparse colours its help where these ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("FORCE_COLOR", "PYTHON_COLORS"):
+            patch.delenv(name, raising=False)
+        yield

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -106,6 +107,27 @@ def test_sql_asks_about_the_folder_or_the_store(runs, here, capsys):
     )
     assert "Error" in said(capsys, "sql", "SELEKT", code=2)
     assert "--memory" in said(capsys, "sql", "--memory", "lots", code=2)
+
+
+_LEFT_AT_THE_END = """
+import atexit, gc, sys
+before = gc.get_freeze_count()
+atexit.register(lambda: print("searched" if gc.get_freeze_count() == before else "left"))
+from tare.bench.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "garbage"), [(("sql", "SELECT count(*) FROM runs"), "searched"), (("list",), "left")]
+)
+def test_garbage_is_left_at_the_end_but_not_that_of_duckdb(runs, words, garbage):
+    """From Python 3.14 on, a process that does not release DuckDB's objects before Python ends is aborted."""
+    pytest.importorskip("duckdb", reason="the extra `sql`")
+    ended = subprocess.run(
+        [sys.executable, "-c", _LEFT_AT_THE_END, *words], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr, ended.stdout.split()[-1]) == (0, "", garbage)
 
 
 def test_a_damaged_run_is_left_out_and_named(runs, capsys):
