@@ -152,14 +152,18 @@ def _lines(found: Histories, tell: Tell) -> Iterator[str]:
     from tare.reports.text import numbers  # noqa: PLC0415
     from tare.results.statistics.changepoints import FEWEST_RUNS  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
+    from tare.results.stores.model import COMMIT_CHARACTERS  # noqa: PLC0415
 
+    changed = sum(bool(one.changes) for one in found.histories)
     yield say(
-        "terminal.history", "{runs} of host class {host_class}",
-        runs=count(found.runs, "run"), host_class=found.host_class,
+        "terminal.history", "{runs} of host class {host_class}; changed: {changed} of {series}",
+        runs=count(found.runs, "run"), host_class=found.host_class, changed=changed,
+        series=count(len(found.histories), "series", "series"),
     )  # fmt: skip
-    lines = aligned([tuple(map(tell, _HEAD)), *(_row(one, tell) for one in found.histories)])
+    told = sorted(found.histories, key=lambda one: not one.changes)
+    lines = aligned([tuple(map(tell, _HEAD)), *(_row(one, tell) for one in told)])
     yield next(lines)
-    for one, line in zip(found.histories, lines, strict=True):
+    for one, line in zip(told, lines, strict=True):
         yield line
         for change in one.changes:
             point = one.points[change.index]
@@ -173,9 +177,9 @@ def _lines(found: Histories, tell: Tell) -> Iterator[str]:
             else:
                 yield say("terminal.better_since", "    better since {run}: {change}, p {p}", **values)
             if commits := one.commits_of(change):
+                old, new = (commit[:COMMIT_CHARACTERS] for commit in commits)
                 yield say(
-                    "terminal.commits", "        commit {new}, after {old} in the run before",
-                    new=commits[-1], old=commits[0],
+                    "terminal.commits", "        commit {new}, after {old} in the run before", new=new, old=old
                 )  # fmt: skip
         if one.first_bad:
             yield say("terminal.first_bad", "    first bad run: {run}", run=one.first_bad.run)

@@ -31,7 +31,7 @@ def runs(tmp_path, monkeypatch):
             trial(k, metric(float(level), primary=True), metric(7.0, name="m"), run=run) for k in range(3)
         ]
         write_run(tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete", name=f"r{i}",
-                  provenance=Provenance(commit=f"{i:040x}", labels={"half": "later" if i >= 6 else "earlier"}))  # fmt: skip
+                  provenance=Provenance(commit=f"{i:010x}{0:030x}", labels={"half": "later" if i >= 6 else "earlier"}))  # fmt: skip
     quick = "20261124-000000-aaaa"
     write_run(tmp_path / "results" / "runs", [], run=quick, host=FACTS, mode="quick")
     write_run(tmp_path / "results" / "runs", [], run="20261125-000000-aaaa", host={}, mode="imported")
@@ -45,7 +45,7 @@ def test_the_command_names_the_first_bad_run(runs, capsys):
     out = capsys.readouterr().out
     assert "12 runs of host class" in out
     assert "worse since 20261123-191708-aaaa (r8): +" in out
-    assert f"commit {8:040x}, after {7:040x} in the run before" in out
+    assert "commit 0000000008, after 0000000007 in the run before" in out
     assert "first bad run: 20261123-191708-aaaa" in out
     assert "20261124-000000-aaaa is a quick run" in out
     assert "imported (1)" in out
@@ -55,12 +55,32 @@ def test_the_command_names_the_first_bad_run(runs, capsys):
     assert [row["name"] for row in rows] == [f"r{i}" for i in range(12)]
 
 
+def test_what_changed_is_counted_and_stands_first(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i, level in enumerate(draws(12, 5, 0.005) * np.where(np.arange(12) >= 8, 1.2, 1.0)):
+        run = f"20261123-1917{i:02}-aaaa"
+        trials = [
+            trial(k, metric(value, primary=True), run=run, workload=workload, block=k % 3)
+            for k, (workload, value) in enumerate(
+                [("steady", 1.0 + i % 2 / 1000)] * 3 + [("slower", float(level))] * 3
+            )
+        ]
+        write_run(tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete")
+    assert main(["history", "--host-class", host_class(FACTS)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("12 runs of host class ")
+    assert lines[0].endswith("; changed: 1 of 2 series")
+    assert [line.split()[0] for line in lines[2:] if not line.startswith(" ")] == ["slower", "steady"]
+    assert main(["history", "--host-class", host_class(FACTS), "--lang", "ko"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(", 계열 2개 중 1개에서 변화")
+
+
 def test_json_and_all_metrics(runs, capsys):
     assert main(["history", "--json", "--all-metrics"]) == 0
     series = {one["metric"]: one for one in json.loads(capsys.readouterr().out)["series"]}
     assert series["wall"]["first_bad_run"] == "20261123-191708-aaaa"
     assert [(c["index"], c["commit"], c["commit_before"]) for c in series["wall"]["changes"]] == [
-        (8, f"{8:040x}", f"{7:040x}")
+        (8, f"{8:010x}{0:030x}", f"{7:010x}{0:030x}")
     ]
     assert series["m"]["changes"] == []
 
