@@ -42,6 +42,9 @@ NAMED = ("namespaces", "kubernetes")
 MOST_SENTENCES = 5
 """Sentences that a reader takes in; of runners beyond, the matrix tells."""
 
+_MOST_WHOLE = 2
+"""Sentences that name two workloads each; of more, each names one, so that a phone shows the matrix below them."""
+
 _FIRST = ("no_cpu", "no_cpu_alone")
 """Findings that stand beside the duration of a start."""
 
@@ -66,7 +69,9 @@ _MOST_FAILED = 3
 
 def sentences(page: Page) -> tuple[str, ...]:
     """Say what the places cost, in one sentence for each kind; where nothing was compared, what there is instead."""
-    told = [*_ladder(page), *(_sentence(page, group) for group in headline.groups(page.summary))]
+    groups = headline.groups(page.summary)
+    brief = len(groups) > _MOST_WHOLE
+    told = [*_ladder(page), *(_sentence(page, group, brief=brief) for group in groups)]
     if len(told) > MOST_SENTENCES:
         rest = len(told) - MOST_SENTENCES + 1
         told = [*told[: MOST_SENTENCES - 1], page.words("headline.more_places", n=rest)]
@@ -86,12 +91,12 @@ def _failed(page: Page) -> Iterator[str]:
         yield page.words("headline.failed", names=", ".join([*names[:_MOST_FAILED], *rest]))
 
 
-def _sentence(page: Page, group: Group) -> str:
+def _sentence(page: Page, group: Group, *, brief: bool) -> str:
     words = page.words
     clauses = [*_start(page, group)]
     others: list[str] = []
     for finding in group.findings:
-        (clauses if finding.name in _FIRST else others).extend(_clauses(page, group, finding))
+        (clauses if finding.name in _FIRST else others).extend(_clauses(page, group, finding, brief=brief))
     first = clauses[0] if len(clauses) == 1 else ""
     if len(clauses) == 2:
         first = words("headline.both", one=clauses[0], other=clauses[1])
@@ -138,7 +143,7 @@ def _start(page: Page, group: Group) -> Iterator[str]:
         yield words("headline.starts_range", low=first, high=last)
 
 
-def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
+def _clauses(page: Page, group: Group, finding: Finding, *, brief: bool) -> Iterator[str]:
     words, several = page.words, len(group.runners) > 1
     lowest, highest = finding.named[0].comparison, finding.named[-1].comparison
     if finding.name == "everything":
@@ -154,8 +159,9 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
             amount=words("headline.up_to", amount=amount) if several else amount,
         )
     elif finding.name in ("slower", "faster"):
-        yield from (_named(page, one, finding.name, several=several) for one in finding.named)
-        rest = finding.holding - len(finding.named)
+        named = finding.named[:1] if brief else finding.named
+        yield from (_named(page, one, finding.name, several=several) for one in named)
+        rest = finding.holding - len(named)
         if rest > 0 and not several and finding.name == "slower":
             yield words("headline.more", n=rest)
     else:

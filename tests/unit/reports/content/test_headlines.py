@@ -180,6 +180,21 @@ def test_twenty_runners_are_told_by_kind():
     ]
 
 
+def test_many_sentences_name_one_workload_each():
+    kinds = ["namespaces", "docker", "qemu-q35"]
+    found = [
+        compared(workload, cost, "worse", runner=one)
+        for one in kinds
+        for workload, cost in (("syscall", 1.1), ("switch", 1.3), ("disk-seq", 1.2))
+    ]
+    assert told(run_of(*found)) == [
+        "A namespace container: context switches take 30 % longer; 2 more cost more.",
+        "A docker container: context switches take 30 % longer; 2 more cost more.",
+        "A KVM guest (qemu-q35): context switches take 30 % longer; 2 more cost more.",
+    ]
+    assert "sequential disk writes" in told(run_of(*found[:6]))[0]
+
+
 def test_imported_runners_are_no_places_and_told_one_by_one():
     found = [
         compared("sort", cost, "worse", runner=one, base="v1") for one, cost in (("v2", 1.5), ("v3", 3.0))
