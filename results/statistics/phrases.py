@@ -55,8 +55,8 @@ def more_or_less(log: float, low: float = 0.0, high: float = 0.0) -> str:
 
 
 def magnitude(log: float) -> str:
-    """Format the size of a log ratio, which is not negative, as ``2 %`` or ``8.2 %``."""
-    return f"{_digits(expm1(log) * 100)} %"
+    """Format the size of a log ratio, which is not negative, as ``2 %`` or ``8.2 %``; from a factor of 2 on as ``3.20×``."""
+    return factor(log) if _is_large(log) else f"{_digits(expm1(log) * 100)} %"
 
 
 def count(n: int, noun: str, many: str = "") -> str:

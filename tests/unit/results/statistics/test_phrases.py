@@ -44,6 +44,11 @@ def test_sizes_have_no_needless_digits(share, text):
     assert words.magnitude(math.log1p(share)) == text
 
 
+def test_the_size_of_a_large_difference_is_a_factor():
+    assert words.magnitude(math.log(1.99)) == "99 %"
+    assert words.magnitude(math.log(198.9)) == "199×"
+
+
 def test_plural_forms():
     assert [words.count(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
     assert words.count(2, "series", "series") == "2 series"
