@@ -64,7 +64,7 @@ def test_a_comparison_says_first_what_got_worse_and_sorts_by_effect(tmp_path):
     [
         ((), "Nothing of new could be compared with old."),
         ((compared("cpu", 1.3, "undecided", half=0.5),), "Whether new costs more than old is undecided."),
-        ((compared("cpu", 1.0, "same"),), "new costs no more than old in any of 1 answers"),
+        ((compared("cpu", 1.0, "same"),), "new costs no more than old in the only answer."),
         ((compared("cpu", 1.0, "undecided", refused=True),), "Nothing of new could be compared with old."),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_workload_of_one_case_is_named_without_its_parameters(tmp_path):
 def test_a_comparison_that_is_mostly_open_does_not_say_that_nothing_costs_more(tmp_path):
     page = comparison_page(tmp_path, compared("cpu", 1.0, "same"), compared("python", 1.1, "undecided"))
     assert headline(page).startswith(
-        "new is not shown to cost more than old, but 1 of 2 answers are undecided."
+        "new is not shown to cost more than old, but 1 of 2 answers is undecided."
     )
 
 
@@ -154,7 +154,7 @@ def test_a_history_that_is_too_short_does_not_say_that_nothing_changed(runs, cap
         headline((runs / "h.html").read_text())
         == "Runs: 2. Changes are searched for in series of 6 runs or more."
     )
-    assert "Too short to be searched for changes: 1 of 1 series" in capsys.readouterr().out
+    assert "Too short to be searched for changes, with fewer than 6 runs: 1 of 1 series." in capsys.readouterr().out
 
 
 def test_a_history_for_a_pull_request_says_first_what_changed(runs):
