@@ -323,22 +323,24 @@ def test_all_metrics_fit_on_a_wide_page_and_every_row_names_its_own(
     assert found["bounds"] > 20
 
 
-def test_options_dates_and_quantities_end_no_line(chromium: browser.Browser, tmp_path: Path) -> None:
-    text = "written on 2026-11-27 by “tare run --budget 6m -k claims” in 25 min with n = 2"
+def test_no_line_ends_within_options_dates_runs_and_quantities(
+    chromium: browser.Browser, tmp_path: Path
+) -> None:
+    text = "run 20261127-181906-4wk1z of 2026-11-27 by “tare run --budget 6m -k claims” in 25 min with n = 2"
     page = Document(words("en"), "", "", (Section("data", "Data", (Paragraph(text),)),), "")
     (tmp_path / "kept.html").write_text(render_document(page), "utf-8")
     chromium.open(tmp_path / "kept.html", PHONE)
     parted = chromium.look(f"""
     {browser.UNFOLD}
     const told = document.querySelector("#data p"), found = [];
-    for (let width = 60; width < 400; width += 3) {{
+    for (let width = 190; width < 400; width += 3) {{
       told.style.width = `${{width}}px`;
       for (const one of told.querySelectorAll(".unbroken")) if (one.getClientRects().length > 1) found.push(one.textContent);
     }}
     return [found, [...told.querySelectorAll(".unbroken")].map((one) => one.textContent), told.textContent];""")
     assert parted == [
         [],
-        ["2026-11-27", "--budget", "-k"],
+        ["20261127-181906-4wk1z", "2026-11-27", "--budget", "-k"],
         text.replace("25 min", "25\xa0min").replace("n = 2", "n\xa0=\xa02"),
     ]
 

@@ -172,20 +172,20 @@ def breakable(text: str) -> str:
     return _LONG.sub(lambda word: _ENDLESS.sub(r"\g<0><wbr>", _JOINTS.sub("<wbr>", word[0])), text)
 
 
-_UNBROKEN = re.compile(r"(?<![\w-])(?:--?[A-Za-z][\w-]{0,28}|\d{4}-\d\d-\d\d)(?![\w-])")
-"""Options of commands, and dates: a browser would end lines at their hyphens."""
+_UNBROKEN = re.compile(r"(?<![\w-])(?:--?[A-Za-z][\w-]{0,28}|\d{4}-\d\d-\d\d|\d{8}-\d{6}-\w{4,5})(?![\w-])")
+"""Options of commands, dates and runs: a browser would end lines at their hyphens."""
 
 _TOGETHER = re.compile(r"(?<=\d) (?=(?:[nµm]?s|min|h|[KMGT]?i?B)\b)|(?<=\bn) (?== \d)|(?<=\bn =) (?=\d)")
 """Blanks within quantities of running text."""
 
 
 def unbroken(text: str) -> str:
-    """Keep options and dates on one line. The text is HTML."""
+    """Keep options, dates and runs on one line. The text is HTML."""
     return _UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', text) if "-" in text else text
 
 
 def running(text: str) -> Markup:
-    """Write running text, in which no line ends within an option, a date or a quantity."""
+    """Write running text, in which no line ends within an option, a date, a run or a quantity."""
     return Markup(unbroken(_TOGETHER.sub("\N{NO-BREAK SPACE}", clean(text))))  # noqa: S704 - escaped
 
 
