@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
 from tare.bench.commands.shared.speaking import speaker_of
-from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
+from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels, room
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.said import say
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             "find.none", "there is no run in {results_dir} yet. `tare run` makes one.", results_dir=folder
         )
     heads = tuple(tell(head) for head in _HEAD)
-    print("\n".join(aligned([heads, *(_row(one, tell) for one in runs)])) if runs else tell(none))
+    rows = [heads, *(_row(one, tell) for one in runs)]
+    print("\n".join(aligned(rows, columns=room())) if runs else tell(none))
     for one in runs:
         if one.unreadable:
             speaker.note(one.unreadable)

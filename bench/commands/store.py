@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
 from tare.bench.commands.shared.speaking import speaker_of
-from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
+from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels, room
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.said import say
@@ -209,7 +209,12 @@ def _print_runs(runs: Iterable[KeptRun], arguments: argparse.Namespace, none: st
     speaker = speaker_of(arguments)
     if runs:
         print(
-            "\n".join(aligned([tuple(map(speaker.tell, _HEAD)), *(_row(one, speaker.tell) for one in runs)]))
+            "\n".join(
+                aligned(
+                    [tuple(map(speaker.tell, _HEAD)), *(_row(one, speaker.tell) for one in runs)],
+                    columns=room(),
+                )
+            )
         )
     else:
         speaker.out(none)

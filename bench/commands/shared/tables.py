@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from tare.reports.text.columns import padded, width
@@ -25,6 +27,9 @@ FACTS = (
 """Titles of the columns that :func:`facts` fills."""
 
 
+_INDENT = "    "
+"""Indent of a row's further lines."""
+
 STATES = {
     "complete": say("status.complete", "complete"),
     "running": say("status.running", "running"),
@@ -34,12 +39,35 @@ STATES = {
 """State of a run → its name."""
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give the lines of a table; all rows have the same number of cells, and each is one line whatever is in them."""
+def aligned(rows: Sequence[Sequence[str]], *, columns: int | None = None) -> Iterator[str]:
+    """Give the lines of a table; all rows have the same number of cells, and each is one line whatever is in them.
+
+    A row that is wider than a terminal of so many columns continues on the next line, indented; ``None``: no row is.
+    """
     clean = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(*clean, strict=True)]
+    parts = _parts(widths, columns)
     for row in clean:
-        yield "  ".join(padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        for indent, part in parts:
+            yield (indent + "  ".join(padded(row[at], widths[at]) for at in part)).rstrip()
+
+
+def room() -> int | None:
+    """Count the columns of the terminal that standard output is; ``None`` if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _parts(widths: Sequence[int], columns: int | None) -> list[tuple[str, list[int]]]:
+    """Divide columns among as many lines as they need, each with its indent."""
+    parts: list[tuple[str, list[int]]] = [("", [])]
+    used = 0
+    for at, wide in enumerate(widths):
+        if columns is not None and parts[-1][1] and used + wide > columns:
+            parts.append((_INDENT, []))
+            used = len(_INDENT)
+        parts[-1][1].append(at)
+        used += wide + 2
+    return parts
 
 
 def facts(head: RunHead, tell: Tell) -> tuple[str, ...]:

@@ -154,7 +154,10 @@ def test_a_history_that_is_too_short_does_not_say_that_nothing_changed(runs, cap
         headline((runs / "h.html").read_text())
         == "Runs: 2. Changes are searched for in series of 6 runs or more."
     )
-    assert "Too short to be searched for changes, with fewer than 6 runs: 1 of 1 series." in capsys.readouterr().out
+    assert (
+        "Too short to be searched for changes, with fewer than 6 runs: 1 of 1 series."
+        in capsys.readouterr().out
+    )
 
 
 def test_a_history_for_a_pull_request_says_first_what_changed(runs):

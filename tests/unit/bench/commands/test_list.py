@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import webbrowser
 
 import pytest
@@ -11,6 +12,7 @@ from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis.listing import VERDICTS, VerdictCounts, keep_verdicts, read_verdicts
 from tare.bench.analysis.pages import write_index
+from tare.reports.text.columns import width
 from tare.results.record import Provenance
 
 HOSTS = {"a": {"cpu": {"model": "Alpha", "allowed": 2}}, "b": {"cpu": {"model": "Beta", "allowed": 4}}}
@@ -55,6 +57,22 @@ def test_every_manifest_is_read_once(runs, capsys, monkeypatch):
     assert "n2" in capsys.readouterr().out
     manifests = [path for path in read if path.endswith("manifest.json") and "broken" not in path]
     assert len(manifests) == len(set(manifests)) == 3
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_narrow_terminal_gets_rows_of_two_lines(runs, capsys, monkeypatch, language):
+    assert main(["list", "--lang", language]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["list", "--lang", language]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(width, whole)) > 80 >= max(map(width, lines))
+    assert len(lines) == 2 * len(whole)
+    assert [line.startswith("    ") for line in lines] == [False, True] * len(whole)
+    assert [" ".join(pair).split() for pair in zip(lines[::2], lines[1::2], strict=True)] == [
+        line.split() for line in whole
+    ], "nothing is cut"
 
 
 def test_runs_are_chosen_by_what_is_known_of_them(runs, capsys):
