@@ -26,6 +26,7 @@ FACTS = {"cpu": {"model": "Example", "allowed": 2}}
 def text_of(page):
     """Give what a reader sees: the page without its style, scripts and tags."""
     bare = re.sub(r"(?s)<(style|script).*?</\1>", "", page)
+    bare = re.sub(r'<span class="unbroken">([^<]*)</span>', r"\1", bare)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare))
 
 
