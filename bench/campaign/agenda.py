@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tare.bench.campaign.scheduler import PRESUMED_BLOCKS, PRESUMED_DUETS, Candidate, choose, price
+from tare.bench.campaign.scheduler import (
+    PRESUMED_BLOCKS,
+    PRESUMED_DUETS,
+    PRESUMED_PRECISION,
+    Candidate,
+    choose,
+)
+from tare.bench.campaign.time_left import FUTURES, futures, likeliest
 from tare.bench.planning.modes import (
     EMULATED_BLOCKS,
     FEWEST_BLOCKS,
@@ -55,6 +62,8 @@ class Agenda(msgspec.Struct):
     _order: tuple[Unit, ...] = ()
     _before: dict[Unit, float] = msgspec.field(default_factory=dict)
     """Seconds that each unit of an extension had had before it."""
+    _foreseen: dict[Unit, tuple[int, tuple[int, ...]]] = msgspec.field(default_factory=dict)
+    """Unit → its blocks, and what :meth:`_futures` returned with so many."""
 
     def __post_init__(self) -> None:
         """Aim at what the plan says, until measuring begins."""
@@ -188,11 +197,30 @@ class Agenda(msgspec.Struct):
         left = self.budget_left
         if self.plan.more_of:
             return left
-        needed = 0.0
+        own, shared = [0.0] * FUTURES, [0.0] * FUTURES
         for unit, account in self.ledger.accounts.items():
             if not self._over(account):
-                needed += min(price(self._candidate(unit)), left)
-        return max(min(left, needed), self._first_seconds())
+                totals, seconds = shared if unit.shares_budget else own, self._block_seconds(unit)
+                for i, blocks in enumerate(self._futures(account)):
+                    totals[i] += (blocks - account.blocks) * seconds
+        spent, share = self._shared()
+        room = max(0.0, share - spent)
+        needed = likeliest(
+            [min(left, alone + min(within, room)) for alone, within in zip(own, shared, strict=True)]
+        )
+        return max(needed, self._first_seconds())
+
+    def _futures(self, account: Account) -> tuple[int, ...]:
+        """List the numbers of blocks with which a unit may end; see :func:`futures`."""
+        known = self._foreseen.get(account.unit)
+        if known is None or known[0] != account.blocks:
+            most = account.unit.most_blocks
+            presumed = PRESUMED_DUETS if account.unit.duet else PRESUMED_BLOCKS
+            single = math.sqrt(presumed) * math.log1p(PRESUMED_PRECISION) / math.log1p(self.aim)
+            ends = futures(account.spreads(self.aim), single, account.blocks, account.fewest)
+            known = account.blocks, ends if most is None else tuple(min(one, most) for one in ends)
+            self._foreseen[account.unit] = known
+        return known[1]
 
     def _first_seconds(self) -> float:
         """Estimate the first blocks of units that have none, which are measured whatever is left of the budget."""
@@ -255,11 +283,16 @@ class Agenda(msgspec.Struct):
 
     def _within_share(self, seconds: float) -> bool:
         """Tell whether the experiments stay within their share of the budget."""
+        spent, share = self._shared()
+        return spent + seconds <= share
+
+    def _shared(self) -> tuple[float, float]:
+        """Return the seconds that experiments have taken, and their share of the budget."""
         accounts = self.ledger.accounts.values()
-        if all(account.unit.shares_budget for account in accounts):
-            return True
         spent = sum(account.seconds for account in accounts if account.unit.shares_budget)
-        return spent + seconds <= MODES[self.plan.mode].experiment_share * self.plan.budget_seconds
+        if all(account.unit.shares_budget for account in accounts):
+            return spent, math.inf
+        return spent, MODES[self.plan.mode].experiment_share * self.plan.budget_seconds
 
     def _why_over(self) -> Ending:
         accounts = self.ledger.accounts.values()

@@ -19,6 +19,7 @@ from tare.results.record import StreamTime
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tare.bench.campaign.precision import Spread
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.units import Unit
     from tare.results.record import Trial
@@ -106,6 +107,10 @@ class Account(msgspec.Struct):
     def later_ratios(self, target: float) -> tuple[float, ...]:
         """Return what further blocks are estimated from; see :meth:`Precision.later_ratios`."""
         return self.precision.later_ratios(target * self.unit.looseness, self.blocks)
+
+    def spreads(self, target: float) -> tuple[Spread, ...]:
+        """Return what is known of the widths of further blocks; see :meth:`Precision.spreads`."""
+        return self.precision.spreads(target * self.unit.looseness, self.blocks)
 
     def decided(self, target: float) -> bool:
         """Return whether all intervals are within the target; once they are, the unit is measured no more."""

@@ -16,7 +16,7 @@ import msgspec
 from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.results.record import CONTROL_SUFFIX, CPU_TIME, DUET_CPU_TIME, HOST_CPU_TIME
-from tare.results.statistics.width import Width, checkpoint, width
+from tare.results.statistics.width import LATER_UNITS, Width, checkpoint, spread, usual_factor, width
 
 if TYPE_CHECKING:
     from tare.bench.planning.units import Judged, Unit
@@ -26,6 +26,17 @@ _SIGN = BASE_VARIANT[0]
 
 Series = tuple[str, str, str]
 """Workload, label of the runner, metric."""
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Spread of the widest of some comparisons, as far as it is known: further widths are estimated from it."""
+
+    units: int
+    """Blocks that it is known from."""
+    single: float
+    """Half-width over the target that the interval of a single block would have, widened as that of many blocks is."""
+    widened: float = 1.0
+    """Factor by which the last interval was widened beyond what is usual for so many independent blocks."""
 
 
 class Precision(msgspec.Struct):
@@ -95,6 +106,28 @@ class Precision(msgspec.Struct):
         """Return the same as :meth:`ratios` for intervals widened as those of many blocks: what more of them cost."""
         shrunk = math.sqrt(checkpoint(blocks) / max(blocks, 1))
         return tuple(one.later * shrunk / math.log1p(target) for one in self._widest(blocks)) or (math.inf,)
+
+    def spreads(self, target: float, blocks: int) -> tuple[Spread, ...]:
+        """Return what is known of the widths of further blocks, of the primary metrics and of CPU time.
+
+        Before there are intervals it comes from the standard deviation; empty before there are two blocks.
+        """
+        aim, at = math.log1p(target), checkpoint(blocks)
+        widest = self._widest(blocks)
+        if widest and all(math.isfinite(one.now) for one in widest):
+            usual = usual_factor(at) / usual_factor(LATER_UNITS)
+            return tuple(
+                Spread(at, one.later * math.sqrt(at) / aim, one.now / one.later / usual if one.later else 1.0)
+                for one in widest
+            )
+        found: dict[Judged, float] = {}
+        for one, other in self._compared():
+            subject, base = self._values[one], self._values[other]
+            own = spread([subject[block][0] - base[block][0] for block in subject.keys() & base.keys()])
+            if math.isfinite(own):
+                judged = self.judged(one[2])
+                found[judged] = max(found.get(judged, 0.0), own)
+        return tuple(Spread(blocks, one / aim) for one in found.values())
 
     def _widest(self, blocks: int) -> list[Width]:
         """Return the largest of all comparisons' half-widths, by time and by CPU time as far as there are any."""

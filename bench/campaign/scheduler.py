@@ -32,6 +32,8 @@ PRESUMED_BLOCKS = 45
 """Blocks that an answer is presumed to need as long as its width is unknown: with fewer, no difference of 2 % is called."""
 PRESUMED_DUETS = 15
 """The same for duets, whose jobs share what the host does to them: most are within ±1 % by then."""
+PRESUMED_PRECISION = 0.01
+"""Half-width that so many blocks are presumed to reach, relative to the cost."""
 COARSER, FINER = 1.25, 0.7
 """Shares of the target to which answers are narrowed first, and where all that can be reached is reached."""
 LEAST_TIMES = 4 / 3

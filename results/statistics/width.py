@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import lru_cache
-from statistics import NormalDist, median
+from statistics import NormalDist, median, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
 from tare.results.statistics.dependence import merged, settle
@@ -47,8 +47,8 @@ class Width(NamedTuple):
 
 LATER_UNITS = 100
 """Units that a long run has of a comparison."""
-_LATER_FACTOR = math.sqrt((1 + LATER_UNITS**-0.5) / (1 - LATER_UNITS**-0.5))
-"""Factor by which the interval of so many independent units is widened; see :func:`settle`."""
+_PER_DEVIATION = 2.1
+"""Half-width of a single unit over the standard deviation, widened as above: 2.2 if units are normal, less with outliers."""
 
 
 def width(units: Sequence[float], confidence: float = 0.95) -> Width:
@@ -66,7 +66,22 @@ def width(units: Sequence[float], confidence: float = 0.95) -> Width:
     means = sorted((a + b) / 2 for i, a in enumerate(x) for b in x[i:])
     low, centre, high = means[drop], median(means), means[-1 - drop]
     sides = (max(settled.factor * side, settled.reach) for side in (centre - low, high - centre))
-    return Width(sum(sides) / 2, min(settled.factor, _LATER_FACTOR) * (high - low) / 2)
+    return Width(sum(sides) / 2, min(settled.factor, usual_factor(LATER_UNITS)) * (high - low) / 2)
+
+
+def usual_factor(count: int) -> float:
+    """Return the factor by which the interval of so many independent units is usually widened; see :func:`settle`."""
+    unknown = count**-0.5
+    return math.sqrt((1 + unknown) / (1 - unknown))
+
+
+def spread(units: Sequence[float]) -> float:
+    """Estimate the half-width, as :attr:`Width.later`, that an interval of a single unit would have; infinite for one unit.
+
+    It is for units too few for an interval. The standard deviation of few is mostly too small, which is corrected.
+    """
+    freedom = len(units) - 1
+    return _PER_DEVIATION * stdev(units) / (1 - 0.5 / freedom) if freedom > 0 else math.inf
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ import pytest
 
 from support.campaigns import Steady
 from support.results_making import metric, trial
-from tare.bench.campaign.precision import Precision
+from tare.bench.campaign.precision import Precision, Spread
 from tare.bench.campaign.scheduler import reached
 from tare.bench.planning.case import Case
 from tare.bench.planning.units import Unit
@@ -98,6 +98,9 @@ def test_the_difference_does_not_matter(effect):
     made, other = Precision("a"), Precision("a")
     for n, _ in zip(feed(made, 0.02, effect, 50), feed(other, 0.02, 1.0, 50), strict=True):
         assert made.ratios(0.01, n) == pytest.approx(other.ratios(0.01, n), rel=1e-9)
+        for one, same in zip(made.spreads(0.01, n), other.spreads(0.01, n), strict=True):
+            assert one.units == same.units
+            assert (one.single, one.widened) == pytest.approx((same.single, same.widened), rel=1e-9)
 
 
 def test_between_checkpoints_widths_shrink_but_not_below_the_target():
@@ -106,6 +109,34 @@ def test_between_checkpoints_widths_shrink_but_not_below_the_target():
     assert seen[:9] == [math.inf] * 9
     assert seen[9] > seen[10] > seen[13] > 1
     assert seen[10] == pytest.approx(seen[9] * math.sqrt(10 / 11))
+
+
+def test_the_spread_is_known_from_two_blocks_on_and_from_the_last_interval_as_soon_as_there_is_one():
+    made = Precision("a")
+    seen = {n: made.spreads(0.01, n) for n in feed(made, 0.02, 1.0, 100)}
+    assert seen[1] == ()
+    assert [one.units for n in (2, 9, 10, 14, 59, 100) for one in seen[n]] == [2, 9, 10, 10, 40, 80]
+    # Two standard errors of the difference of two such values, over the target.
+    expected = 1.96 * math.sqrt(2) * 0.02 / math.log1p(0.01)
+    for n in (5, 9, 10, 40, 100):
+        (one,) = seen[n]
+        assert expected / 2 < one.single < 2 * expected
+        assert 0.5 < one.widened < 2
+    assert made.spreads(0.02, 100)[0].single < 0.6 * seen[100][0].single
+
+
+def test_the_spread_is_that_of_the_widest_comparison_of_each_answer():
+    made = Precision("a")
+    *_, n = feed(made, 0.001, 1.0, 5, cpu=0.2)
+    time, cpu = made.spreads(0.01, n)
+    assert time.single < 1 < cpu.single
+
+
+def test_equal_values_have_no_spread():
+    made = Precision("bare")
+    fill(made, ("bare", "box"))
+    assert made.spreads(0.01, 5) == (Spread(5, 0.0),)
+    assert made.spreads(0.01, 10) == (Spread(10, 0.0),)
 
 
 def test_blocks_of_one_opening_are_one_unit():
