@@ -15,7 +15,7 @@ from tare.bench.campaign.scheduler import (
     Candidate,
     choose,
 )
-from tare.bench.campaign.time_left import FUTURES, futures, likeliest
+from tare.bench.campaign.time_left import FUTURES, futures, likeliest, shuffled
 from tare.bench.planning.modes import (
     EMULATED_BLOCKS,
     FEWEST_BLOCKS,
@@ -198,15 +198,15 @@ class Agenda(msgspec.Struct):
         if self.plan.more_of:
             return left
         own, shared = [0.0] * FUTURES, [0.0] * FUTURES
-        for unit, account in self.ledger.accounts.items():
+        for number, (unit, account) in enumerate(self.ledger.accounts.items()):
             if not self._over(account):
                 totals, seconds = shared if unit.shares_budget else own, self._block_seconds(unit)
-                for i, blocks in enumerate(self._futures(account)):
+                for i, blocks in enumerate(shuffled(self._futures(account), number)):
                     totals[i] += (blocks - account.blocks) * seconds
         spent, share = self._shared()
         room = max(0.0, share - spent)
         needed = likeliest(
-            [min(left, alone + min(within, room)) for alone, within in zip(own, shared, strict=True)]
+            min(left, alone + min(within, room)) for alone, within in zip(own, shared, strict=True)
         )
         return max(needed, self._first_seconds())
 

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from tare.bench.campaign.precision import Spread
 
 FUTURES = 16
-"""Futures of a unit. The first is that of the smallest spread in every unit, the last that of the largest: what disturbs a host
-disturbs all of them."""
+"""Futures of a unit; a power of two, see :func:`shuffled`."""
 TOLERANCE = 0.25
 """Relative error within which a time left is right."""
-_PRESUMED_ERROR = 0.7
-"""Standard deviation of the logarithm of a presumed spread: half and twice as much are no surprise."""
+_PRESUMED_ERROR = 1.0
+"""Standard deviation of the logarithm of a presumed spread: a third and three times as much are no surprise."""
 _LOOK_VARIANCE = 0.02
 """Variance of the logarithm of a width at one look, given the spread and many blocks: the widening for dependence varies."""
 _LEAST = 1e-9
@@ -55,12 +54,18 @@ def futures(spreads: Iterable[Spread], presumed: float, blocks: int, fewest: int
     return tuple(found) + (CHECKPOINTS[-1],) * (FUTURES - len(found))
 
 
-def likeliest(totals: Sequence[float]) -> float:
-    """Return the time that is right within :data:`TOLERANCE` for most of the times given, in ascending order.
+def shuffled(ends: Sequence[int], unit: int) -> list[int]:
+    """Put the futures of the unit with this number in an order of its own, the same each time.
 
-    Of equals, the middle one's.
+    So the short futures of one unit meet the long ones of others, and the times of many units add up to what they mostly do.
     """
-    widest = (1 + TOLERANCE) / (1 - TOLERANCE)
+    step, first = 2 * unit + 1, 3 * (2 * unit // FUTURES)
+    return [ends[(first + step * i) % FUTURES] for i in range(FUTURES)]
+
+
+def likeliest(times: Iterable[float]) -> float:
+    """Return the time that is right within :data:`TOLERANCE` for most of the times given; of equals, the middle one's."""
+    totals, widest = sorted(times), (1 + TOLERANCE) / (1 - TOLERANCE)
     middle = totals[len(totals) // 2]
     groups = (
         [one for one in totals[first:] if one <= widest * totals[first]] for first in range(len(totals))

@@ -227,7 +227,7 @@ def shown(times: int, seed: int) -> str:
         ]
         rows += _rows(f"two versions, {name}", runs)
     random = np.random.default_rng(seed)
-    few = range(max(times // 10, 1))
+    few = range(max(times // 5, 1))
     for budget in (60.0, 550.0, 3000.0):
         rows += _rows(
             f"default workloads, {budget:.0f} s",

@@ -11,7 +11,7 @@ from support.campaigns import Steady, make_campaign, make_plan
 from support.experiments import Pair, plan_experiments
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.precision import Spread
-from tare.bench.campaign.time_left import FUTURES, TOLERANCE, futures, likeliest
+from tare.bench.campaign.time_left import FUTURES, TOLERANCE, futures, likeliest, shuffled
 from tare.bench.planning.modes import MODES
 from tare.results.statistics.width import CHECKPOINTS
 from tare.runners.fake import FakeClock, FakeRunner
@@ -62,7 +62,19 @@ def test_an_interval_that_is_widened_for_dependence_is_expected_to_be_so_at_the_
     assert 40 < widened[FUTURES // 2] < 160
 
 
-@given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=FUTURES).map(sorted))
+def test_the_futures_of_each_unit_come_in_an_order_of_its_own():
+    ends = list(range(FUTURES))
+    orders = [shuffled(ends, unit) for unit in range(2 * FUTURES)]
+    assert orders[0] == ends
+    assert all(sorted(one) == ends for one in orders)
+    assert len({tuple(one) for one in orders}) == len(orders)
+    # Lognormal times of many units add up to much the same in each future, as those of one unit do not.
+    times = [math.exp((i - FUTURES / 2) / 8) for i in ends]
+    totals = [sum(times[order[i]] for order in orders[1:]) for i in range(1, FUTURES)]
+    assert max(totals) < 1.6 * min(totals)
+
+
+@given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=FUTURES))
 def test_no_other_figure_is_right_more_often(totals):
     def right(shown):
         return sum(abs(shown / one - 1) <= TOLERANCE + 1e-9 for one in totals)
