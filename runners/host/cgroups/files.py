@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 _CHUNK = 1 << 16
@@ -45,6 +45,11 @@ def write(file: Path | str, text: str) -> None:
         os.write(descriptor, text.encode("ascii"))
     finally:
         os.close(descriptor)
+
+
+def groups_within(folder: Path) -> list[Path]:
+    """List the control groups below one, each before those that it is in; empty if there is no such group."""
+    return [Path(path) for path, _, _ in os.walk(str(folder), topdown=False) if path != str(folder)]
 
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})

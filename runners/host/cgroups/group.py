@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.said import listed, say
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.cgroups.files import read, remove_group, write
+from tare.runners.host.cgroups.files import groups_within, read, remove_group, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,11 +83,12 @@ class Cgroup:
             yield f"{folder}/pids.events", "max", "pids_refused"
 
     def pids(self) -> set[int]:
-        """List the processes in it, as our pid namespace numbers them."""
+        """List the processes in it, and in groups that were made within it, as our pid namespace numbers them."""
         found: set[int] = set()
         for folder in self.all_folders:
-            with suppress(OSError):
-                found |= {int(line) for line in (folder / "cgroup.procs").read_text("ascii").split()}
+            for each in (folder, *groups_within(folder)):
+                with suppress(OSError):
+                    found |= {int(line) for line in (each / "cgroup.procs").read_text("ascii").split()}
         return found - {0}
 
     def kill(self, timeout_seconds: float = 5.0) -> bool:
@@ -112,13 +113,20 @@ class Cgroup:
         return True
 
     def remove(self, timeout_seconds: float = 0.0) -> list[Path]:
-        """Remove its folders (not the run's); return those that cannot be removed in time."""
+        """Remove its folders (not the run's), with groups that were made within them; return those that cannot be removed in time.
+
+        systemd-nspawn moves itself and its container into groups of their own, and a job that may can do the same.
+        """
         left = []
         for folder in self.all_folders:
             try:
-                remove_group(folder, timeout_seconds)
+                remove_group(folder)
             except OSError:
-                left.append(folder)
+                try:
+                    for each in (*groups_within(folder), folder):
+                        remove_group(each, timeout_seconds)
+                except OSError:
+                    left.append(folder)
         return left
 
 
