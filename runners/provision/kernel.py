@@ -54,13 +54,16 @@ _FACTS = (
 
 
 def _packages(source: str) -> Packages:
-    """Name the packages of a kernel: its image and, on Ubuntu, its modules; the rest only makes initramfs images."""
+    """Name the packages of a kernel; the rest only makes initramfs images.
+
+    Ubuntu has one of its own for modules, and Debian 14 three more: for the kernel, its modules and its configuration.
+    """
     debian = arch.current().debian
     names = {
         "cloud": f"linux-image-cloud-{debian}|linux-image-virtual",
         "generic": f"linux-image-{debian}|linux-image-generic",
     }
-    return Packages((names[source],), r"linux-(image|modules)-\d.*")
+    return Packages((names[source],), r"linux-(image|binary|modules|base)-\d.*")
 
 
 class GuestKernel(msgspec.Struct, frozen=True):
@@ -213,14 +216,15 @@ def guest_kernel(
 
 def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, offline: bool) -> GuestKernel:
     entry = fetch(_packages(source), store, offline=offline)
-    found = sorted(entry.path.glob("boot/vmlinuz-*"))
+    # In /boot, or from Debian 14 on with its modules.
+    found = sorted(entry.path.glob("boot/vmlinuz-*")) or sorted(entry.path.glob("usr/lib/modules/*/vmlinuz"))
     if not found:
         raise Missing(
             say("fetch.no_kernel", "No kernel is in the packages {names}.", names=", ".join(entry.facts["packages"])),
             say("remedy.give_kernel", "Give one: TARE_GUEST_KERNEL=/path/to/vmlinuz"),
         )  # fmt: skip
     path = found[-1]
-    release = path.name.removeprefix("vmlinuz-")
+    release = path.parent.name if path.name == "vmlinuz" else path.name.removeprefix("vmlinuz-")
     package = " ".join(f"{name} {version}" for name, version in entry.facts["packages"].items())
     return _described(
         store, zstd, path, release, entry.path / "usr/lib/modules" / release, "fetched", package

@@ -2,9 +2,11 @@
 
 import gzip
 import lzma
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,6 +103,34 @@ def test_given_but_not_there(cache, tmp_path, folder):
         path.touch()
     with pytest.raises(Missing, match=r"not a file|not there"):
         guest_kernel(cache, no_zstd, given=str(path), modules=folder and str(tmp_path / folder))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "config"),
+    [
+        ("boot/vmlinuz-7.2-cloud", "boot/config-7.2-cloud"),
+        ("usr/lib/modules/7.2-cloud/vmlinuz", "usr/lib/modules/7.2-cloud/config"),
+    ],
+)
+def test_a_fetched_kernel_is_in_boot_or_with_its_modules(
+    cache, tmp_path, modules, monkeypatch, kernel, config
+):
+    """Debian 14 has packages of their own for the kernel, its modules, and what both need."""
+    shutil.copytree(modules, tmp_path / "usr/lib/modules/7.2-cloud")
+    for name, text in ((kernel, "kernel"), (config, CONFIG)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def fetched(packages, *_arguments, **_options):
+        parts = ("image", "binary", "modules", "base")
+        assert all(re.fullmatch(packages.only, f"linux-{part}-7.2.12+deb14-cloud-amd64") for part in parts)
+        assert not re.fullmatch(packages.only, "linux-base-cloud-amd64")
+        return SimpleNamespace(path=tmp_path, facts={"packages": {"linux": "7.2"}})
+
+    monkeypatch.setattr(kernel_module, "fetch", fetched)
+    found = guest_kernel(cache, no_zstd, given="cloud")
+    assert (found.path, found.release, found.config["HZ"]) == (tmp_path / kernel, "7.2-cloud", "250")
+    assert "virtio_blk.ko" in {path.name for path in found.modules}
 
 
 def host_kernel(tmp_path: Path, config: str = CONFIG, way: str = "boot") -> HostKernel:
