@@ -167,8 +167,10 @@ def _counted_seconds(plan: Plan, blocks: int, estimates: Estimates) -> float:
     seconds = 0.0
     for unit in plan.units():
         wanted = min(blocks, unit.most_blocks or blocks)
-        for number in (0, 1):  # what is in every other block is in the first
-            once = replace(unit, cases=tuple(plan.block(unit, number)))
-            seconds += (wanted + 1 - number) // 2 * estimates.block(once, plan.job_seconds)
+        costs = [
+            estimates.block(replace(unit, cases=tuple(plan.block(unit, number))), plan.job_seconds)
+            for number in range(min(wanted, 4))
+        ]  # what a block holds recurs after four
+        seconds += sum(costs[number % 4] for number in range(wanted))
     visits = {key: estimates.opening(key) for unit in plan.units() if unit.visiting for key in unit.kept}
     return seconds + min(blocks, LEAST_OPENINGS) * sum(visits.values())

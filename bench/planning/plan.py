@@ -98,8 +98,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def block(self, unit: Unit, number: int) -> list[Case]:
         """List the cases of one block in the order in which they are measured.
 
-        The base's second measurement is in every other one, unless few blocks were asked for: the noise floor is known
-        well enough by then, and what is compared gets the time.
+        The base's second measurement is in half of them, unless few blocks were asked for: the noise floor is known
+        well enough by then, and what is compared gets the time. It is in two of four in a row, because a workload's duets
+        and its other blocks may have every other number.
         """
         cases = [case for case in unit.cases if self._in_block(case, unit, number)]
         return self.order(f"block {number} of {unit.name}", cases)
@@ -107,7 +108,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def _in_block(self, case: Case, unit: Unit, number: int) -> bool:
         few = self.blocks is not None and self.blocks < FEWEST_TO_HALVE
         everywhere = self.control_everywhere or few or unit.kind == "experiment"
-        return everywhere or not case.control or not unit.compared or number % 2 == 0
+        return everywhere or not case.control or not unit.compared or number // 2 % 2 == 0
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
         """Keep only some of the cases, each (workload, runner key).

@@ -133,7 +133,7 @@ def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
     elif skips:
         skipped = joined(skips[0].reason, skips[0].remedy)
     elif not good and runner.endswith(CONTROL_SUFFIX):
-        skipped = "the base was not measured a second time: that is done in every other block"
+        skipped = "the base was not measured a second time: that is done in half of the blocks"
     elif not good:
         failure = "nothing was measured: the run ended before the first block was complete"
     return Samples(good, skipped, failure)

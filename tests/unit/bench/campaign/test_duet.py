@@ -2,17 +2,19 @@
 
 import os
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
 
-from support.campaigns import Steady, Telling, make_plan, make_provisioned, make_recorder
+from support.campaigns import LIMITS, Steady, Telling, make_plan, make_provisioned, make_recorder
 from support.stub import Duck
 from tare.bench.campaign import duet
 from tare.bench.campaign.duet import Duets, together
 from tare.bench.campaign.failures import Failures
+from tare.bench.campaign.pinning import block_cpus
 from tare.bench.campaign.slots import slots
 from tare.bench.campaign.steady_state import SteadyState
 from tare.results.record import DUET_CPU_TIME
@@ -79,10 +81,22 @@ def test_a_trial_of_a_duet_has_cpu_time_alone(monkeypatch, pinned):
     assert not any(runner.open_places for runner in runners.values())
 
 
-def test_a_block_has_one_cpu_and_the_next_block_the_next(monkeypatch, pinned):
-    measure(monkeypatch, Sharing(), blocks=3)
-    by_block = [*[{2}] * 3, *[{5}] * 2, *[{2}] * 3]  # the control is in every other block
-    assert pinned == by_block
+def test_a_block_has_one_cpu_and_after_four_blocks_the_next(monkeypatch, pinned):
+    measure(monkeypatch, Sharing(), blocks=9)
+    four = [3, 3, 2, 2]  # the control is in half of them
+    assert pinned == [*[{2}] * sum(four), *[{5}] * sum(four), *[{2}] * 3]
+
+
+@pytest.mark.parametrize("numbers", [range(16), range(0, 32, 2), range(1, 32, 2)])
+def test_each_cpu_has_as_many_blocks_with_and_without_the_control(monkeypatch, pinned, numbers):
+    plan = make_plan([Sharing()], blocks=None)
+    _, unit = plan.units()
+    seen = Counter()
+    for number in numbers:
+        wanted = slots(plan, unit, number)
+        (cpu,) = block_cpus(wanted[0], LIMITS)
+        seen[cpu, any(slot.case.control for slot in wanted)] += 1
+    assert seen == {(cpu, control): 4 for cpu in (2, 5) for control in (False, True)}
 
 
 def test_jobs_that_use_all_cpus_share_all(monkeypatch, pinned):
