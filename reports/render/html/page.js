@@ -39,7 +39,7 @@
   // Long names may end a line at their joints.
   const breakable = (text) => (/\S{9}/.test(text)
     ? text.split(/(?<=\w[_/])(?=\S)|(?<=[A-Za-z][.:=,@])(?=\S)|(?<=[.:=,@])(?=[A-Za-z+])|(?<=\w)(?=\([a-z])/)
-      .flatMap((part) => part.replace(/\S{20}(?=\S{20})/g, "$&\n").split("\n")).flatMap((part, at) => (at ? [make("wbr"), part] : [part]))
+      .flatMap((part) => part.replace(/\S{40,}/g, (name) => name.replace(/.{6}(?=.)/gu, "$&\n")).split("\n")).flatMap((part, at) => (at ? [make("wbr"), part] : [part]))
     : [text]);
   // The bounds of a number stand below it.
   const numbered = (text) => {

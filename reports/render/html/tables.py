@@ -163,13 +163,19 @@ _JOINTS = re.compile(
 """Places at which a name may end a line: behind its joints, but not within a number. The script has the same rule."""
 
 
-_ENDLESS = re.compile(r"(?:&[a-z#0-9]+;|[^\s<>&]){20}(?=(?:&[a-z#0-9]+;|[^\s<>&]){20})")
-"""Pieces of names that have no joints where other words end: paper cannot be scrolled. The script has the same rule."""
+_LETTER = r"(?:&[a-z#0-9]+;|[^\s<>&])"
+_ENDLESS, _PIECE = re.compile(_LETTER + "{40,}"), re.compile(_LETTER + "{6}(?=.)")
+"""Names so long without a joint that no column has room for them, and where they may end a line: paper cannot be scrolled. The
+script has the same rule."""
 
 
 def breakable(text: str) -> str:
     """Let long names end a line at their joints, so that they are not broken inside their words. The text is HTML."""
-    return _LONG.sub(lambda word: _ENDLESS.sub(r"\g<0><wbr>", _JOINTS.sub("<wbr>", word[0])), text)
+    return _LONG.sub(lambda word: _ENDLESS.sub(_in_pieces, _JOINTS.sub("<wbr>", word[0])), text)
+
+
+def _in_pieces(name: re.Match[str]) -> str:
+    return _PIECE.sub(r"\g<0><wbr>", name[0])
 
 
 _UNBROKEN = re.compile(r"(?<![\w-])(?:--?[A-Za-z][\w-]{0,28}|\d{4}-\d\d-\d\d|\d{8}-\d{6}-\w{4,5})(?![\w-])")

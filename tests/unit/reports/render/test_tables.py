@@ -31,3 +31,11 @@ def test_names_may_end_a_line_at_their_joints(text: str, parts: list[str]) -> No
 def test_nothing_else_changes(text: str) -> None:
     assert breakable(clean(text)).replace("<wbr>", "") == clean(text)
     assert not text or breakable(clean(text)) != "<wbr>"
+
+
+def test_only_endless_names_are_broken_inside_their_words() -> None:
+    assert breakable("internationalisations") == "internationalisations"
+    assert breakable("A" * 39) == "A" * 39
+    assert breakable("A" * 41) == "<wbr>".join(["A" * 6] * 6 + ["A" * 5])
+    assert breakable("&lt;" * 40).replace("<wbr>", "") == "&lt;" * 40
+    assert "&l<" not in breakable("&lt;" * 40)
