@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 80
 """Length to which :func:`shown` cuts."""
+KEPT = 1_000
+"""Texts with values that are said first and never forgotten: modules keep some of them as constants, such as what their
+workloads measure."""
 MOST_REMEMBERED = 20_000
-"""Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
+"""Later texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
 
 
 TERMINAL = "terminal."
@@ -44,6 +47,7 @@ class Name(str):
 Made = tuple[str, dict[str, str]]
 """Code of a sentence, and placeholder → text."""
 
+_first: dict[str, Made] = {}
 _remembered: dict[str, Made] = {}
 _fixed: dict[str, Made] = {}
 """Texts without values, which are as many as the source has, and are never forgotten: modules keep them as constants."""
@@ -68,7 +72,10 @@ def listed(parts: Iterable[str], separator: str = BETWEEN) -> str:
 
 
 def remember(text: str, said: Made) -> str:
-    """Remember what a text was made of, and return the text; the oldest ones are forgotten."""
+    """Remember what a text was made of, and return the text; the oldest ones but the first are forgotten."""
+    if text in _first or len(_first) < KEPT:
+        _first[text] = said
+        return text
     _remembered.pop(text, None)
     _remembered[text] = said
     while len(_remembered) > MOST_REMEMBERED:
@@ -97,4 +104,4 @@ def joined(reason: str, remedy: str) -> str:
 
 def made_of(text: str) -> Made | None:
     """Look up the code and the values of a text; ``None`` if it was not said by this process."""
-    return _fixed.get(text) or _remembered.get(text)
+    return _fixed.get(text) or _first.get(text) or _remembered.get(text)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from support.forgetting import forget
 from support.results_making import manifest, trial
 from tare.results import said
 from tare.results.details import DeployDetails, ImageRead
@@ -37,14 +38,19 @@ def test_texts_in_a_row_are_remembered_one_by_one():
     assert listed([]) == ""
 
 
-def test_the_oldest_texts_are_forgotten_first(monkeypatch):
+def test_the_oldest_texts_are_forgotten_first_but_those_of_modules_never(monkeypatch):
+    forget(monkeypatch)
+    monkeypatch.setattr(said, "KEPT", 1)
     monkeypatch.setattr(said, "MOST_REMEMBERED", 2)
-    monkeypatch.setattr(said, "_remembered", {})
+    say("test.constant", "a constant of {n}", n=7)
     for n in range(3):
         say("test.count", "number {n}", n=n)
     say("test.count", "number {n}", n=1)
     say("test.count", "number {n}", n=4)
     assert [origin(f"number {n}") is not None for n in range(5)] == [False, True, False, False, True]
+    assert origin("a constant of 7")
+    say("test.other", "a constant of {n}", n=7)
+    assert origin("a constant of 7").code == "test.other"
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from support.fleet_double import REQUEST
+from support.forgetting import forget
 from support.korean_pages import english, english_lines
 from support.results_making import metric, trial, write_run
 from support.shapes import ENGLISH, sentences
 from tare.bench.__main__ import main
 from tare.bench.errors import Exit
-from tare.results import said
 from tare.results.storage.fleet import Fleet, FleetHost, Status, write_fleet
 
 
@@ -139,4 +139,4 @@ def test_a_korean_page_has_no_english_though_another_process_said_the_reasons(
 @pytest.fixture
 def english_forgotten(monkeypatch):
     """Give a function that forgets what this process has said with values, as if another one had."""
-    return lambda: monkeypatch.setattr(said, "_remembered", {})
+    return lambda: forget(monkeypatch)

@@ -5,8 +5,8 @@ import shutil
 import msgspec
 import pytest
 
+from support.forgetting import forget
 from support.paths import GOLDEN
-from tare.results import said
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION
 from tare.results.storage import load
@@ -46,8 +46,7 @@ def test_golden_runs_of_every_version_load_to_the_same_thing(name, version):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_golden_run_is_rewritten_byte_by_byte(name, tmp_path, monkeypatch):
     # Texts of the golden run that other tests said in this process would be recorded as said.
-    monkeypatch.setattr(said, "_fixed", {})
-    monkeypatch.setattr(said, "_remembered", {})
+    forget(monkeypatch, fixed=True)
     golden = GOLDEN / f"{name}-v{FORMAT_VERSION}"
     run = load_run(golden)
     started = msgspec.structs.replace(run.manifest, status="running")
