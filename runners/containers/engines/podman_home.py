@@ -151,7 +151,7 @@ class PodmanHome:
                     "podman load failed: {told}",
                     told=said or f"exit status {code}",
                 ),
-                remedy=say("remedy.free_disk", "free some disk space"),
+                remedy=load_remedy(said),
             )
 
     def remove(self, container: str) -> None:
@@ -284,6 +284,15 @@ def _write_settings(folder: Path) -> None:
         f'[storage]\ndriver = "overlay"\ngraphroot = "{folder / "root"}"\nrunroot = "{folder / "run"}"\n',
         "utf-8",
     )
+
+
+def load_remedy(said: str) -> str:
+    """Say what helps against the failure that Podman tells; empty if that is not known."""
+    if "no space left" in said or "quota exceeded" in said:
+        return say("remedy.free_disk", "free some disk space")
+    if "runroot" in said and "longer than" in said:
+        return say("remedy.short_workdir", "set TARE_WORKDIR to a folder with a shorter path")
+    return ""
 
 
 def ulimits() -> tuple[str, ...]:

@@ -117,3 +117,16 @@ def test_a_monitor_of_another_container_is_not_waited_for(words, about):
 
 def test_nothing_lingers_below_a_process_without_children():
     await_client_processes(1 << 30, "c")
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("Error: writing blob: storing blob: no space left on device", "free some disk space"),
+        ("Error: writing blob: disk quota exceeded", "free some disk space"),
+        ("Error: the specified runroot is longer than 50 characters", "set TARE_WORKDIR to a folder with a shorter path"),
+        ("Error: payload does not match any of the supported image formats", ""),
+    ],
+)
+def test_a_failed_load_has_the_remedy_for_what_podman_tells(said, remedy):
+    assert podman_home.load_remedy(said) == remedy
