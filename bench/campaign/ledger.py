@@ -15,6 +15,7 @@ from tare.bench.campaign.precision import Precision
 from tare.bench.campaign.scheduler import reached
 from tare.bench.planning.modes import MODES
 from tare.results.record import StreamTime
+from tare.results.statistics.lasting import rounds_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.units import Unit
     from tare.results.record import Trial
+
+PRECISE_SHARE = 4
+"""Threshold over the half-width that is aimed at where versions are compared; see :mod:`tare.bench.commands.ab`."""
 
 BARREN_BLOCKS = 3
 """Blocks in a row without two good trials after which a unit is given no more: there is nothing to compare."""
@@ -129,10 +133,8 @@ class Ledger:
             base: label of the runner that the others are compared with.
             keys: label of a runner → its key, where the two differ.
         """
-        duets = MODES[plan.mode].pilot_duets
         self.accounts = {
-            unit: Account(unit, Precision.of_unit(unit, base), duets if unit.duet else 0)
-            for unit in plan.units()
+            unit: Account(unit, Precision.of_unit(unit, base), _fewest(plan, unit)) for unit in plan.units()
         }
         self._plan = plan
         self._keys = keys
@@ -184,6 +186,18 @@ class Ledger:
         for unit, account in self.accounts.items():
             by_stream.setdefault(unit.stream, []).append(account)
         return {stream: _stream_time(own) for stream, own in by_stream.items()}
+
+
+def _fewest(plan: Plan, unit: Unit) -> int:
+    """Return the fewest blocks that may be enough for a unit.
+
+    Where versions are compared, a small difference is the answer that is looked for, and with fewer blocks it is not called
+    however narrow its interval is (:func:`tare.results.statistics.lasting.lasting_state`).
+    """
+    fewest = MODES[plan.mode].pilot_duets if unit.duet else 0
+    if plan.compares_versions:
+        fewest = max(fewest, rounds_for(math.log1p(PRECISE_SHARE * plan.precision)))
+    return fewest
 
 
 def _stream_time(accounts: Iterable[Account]) -> StreamTime:

@@ -69,6 +69,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     more_of: frozenset[str] = frozenset()
     """Names of the units that the added time is for; empty: all. Not part of the record."""
 
+    @property
+    def compares_versions(self) -> bool:
+        """Tell whether versions are compared: workloads with one another, or variants of runners."""
+        return self.together or any(case.runner.endswith(BASE_VARIANT) for case in self.cases)
+
     def workloads(self, kind: WorkloadKind) -> tuple[Workload, ...]:
         """List the planned workloads of one kind, in the registry's order."""
         planned = (case.workload for case in self.cases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tare.results.judgement.rule import rounds_for
+from tare.results.statistics.lasting import rounds_for
 
 if TYPE_CHECKING:
     from tare.results.statistics.ratios import LogRatio

@@ -26,9 +26,9 @@ from tare.bench.campaign.scheduler import (
 from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, MODES
 from tare.bench.planning.units import COLD_LOOSENESS
 from tare.bench.tools.simulations.markdown import percent, sections, table
-from tare.results.judgement.rule import lasting_state
 from tare.results.statistics.dependence import settle
 from tare.results.statistics.estimates import one_sample
+from tare.results.statistics.lasting import lasting_state
 from tare.results.statistics.width import Width, checkpoint, width
 
 if TYPE_CHECKING:

@@ -187,7 +187,7 @@ def comparison(random: Generator, noise: Noise, budget: float, *, duets: bool) -
     cost = Cost(job + OVERHEAD_SECONDS, spread, CPU_SHARE * spread)
     work = Sharing() if duets else MadeUp()
     costs = {(work.name, duet): cost for duet in (False, True)}
-    return simulate(_plan([work], budget, precision=PRECISION), World(random, noise, costs))
+    return simulate(_plan([work], budget, precision=PRECISION, kind=_OfVersions), World(random, noise, costs))
 
 
 def default_run(random: Generator, noise: Noise, budget: float) -> Told:
@@ -202,8 +202,17 @@ def default_run(random: Generator, noise: Noise, budget: float) -> Told:
     return simulate(_plan(works, budget, precision=0.01), World(random, noise, costs))
 
 
-def _plan(works: Sequence[Workload], budget: float, *, precision: float) -> Plan:
-    return Plan(
+class _OfVersions(Plan, frozen=True, kw_only=True):
+    """A comparison of versions, which are simulated as two runners."""
+
+    @property
+    def compares_versions(self) -> bool:
+        """Agree."""
+        return True
+
+
+def _plan(works: Sequence[Workload], budget: float, *, precision: float, kind: type[Plan] = Plan) -> Plan:
+    return kind(
         mode="default",
         seed=1,
         cases=tuple(Case(work, key) for work in works for key in (BASE, CONTROL, HEAD)),

@@ -1,5 +1,6 @@
 """Whole runs on fake runners: what is stored, what an interruption leaves, and how a run is taken up again."""
 
+import math
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
 from support.changing import replace
 from tare.bench.campaign import manifest, run, steady_state
+from tare.bench.campaign.ledger import Ledger
 from tare.bench.campaign.run import measure
 from tare.bench.request.request import CommandVersion, Request
 from tare.bench.request.settings import OutputSettings, RunSettings, Settings
@@ -14,6 +16,7 @@ from tare.bench.workloads.null import Null
 from tare.results.environment import ToolFacts
 from tare.results.errors import NotWritten
 from tare.results.record import CONTROL, Provenance
+from tare.results.statistics.lasting import lasting_state
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 from tare.runners.fake import FakeClock, FakeRunner
@@ -175,8 +178,18 @@ def test_versions_stop_together(tmp_path):
     versions = (CommandVersion("base", ("a",)), CommandVersion("head", ("b",)))
     request = replace(make_request(tmp_path), versions=versions)
     stored = load_run(measure(request, provisioned, plan, Telling()).run_dir)
-    assert stored.manifest.precise_after_blocks == {"base+head": 10}
-    assert {t.block for t in stored.trials()} == set(range(10))
+    assert stored.manifest.precise_after_blocks == {"base+head": 35}
+    assert {t.block for t in stored.trials()} == set(range(35))
+
+
+@pytest.mark.parametrize("precision", [0.00075, 0.0025, 0.005, 0.01])
+def test_versions_are_not_precise_before_a_difference_of_the_threshold_can_be_called(precision):
+    plan = scheduled([Steady("base"), Steady("head")], together=True, precision=precision)
+    (account,) = Ledger(plan, "bare", {}).accounts.values()
+    threshold = math.log1p(4 * precision)
+    assert lasting_state(account.fewest) <= threshold < lasting_state(account.fewest - 1)
+    alone = scheduled([Steady()], precision=precision)
+    assert [one.fewest for one in Ledger(alone, "bare", {}).accounts.values()] == [0]
 
 
 def test_a_finished_run_is_extended(tmp_path):

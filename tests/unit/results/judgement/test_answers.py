@@ -15,10 +15,10 @@ from support.results_making import metric, trial, write_run
 from tare.results.judgement.answers import pair_answers, withdraw_chance
 from tare.results.judgement.gate import judged
 from tare.results.judgement.price import MOST_TIMES, blocks_needed
-from tare.results.judgement.rule import lasting_state
 from tare.results.judgement.within_run import compare_within
 from tare.results.record import CPU_TIME, DUET_CPU_TIME, HOST_CPU_TIME, Metric
 from tare.results.statistics.estimates import Interval
+from tare.results.statistics.lasting import lasting_state
 from tare.results.statistics.ratios import LogRatio
 from tare.results.storage.load import load_run
 

@@ -15,10 +15,10 @@ from tare.reports.text.numbers import changed, cost
 from tare.results.judgement.between_runs import UnlikeRunsError, compare_runs
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
-from tare.results.judgement.rule import lasting_state, rounds_for
 from tare.results.judgement.thresholds import Exemption, Thresholds
 from tare.results.judgement.within_run import compare_within
 from tare.results.statistics.estimates import Estimate
+from tare.results.statistics.lasting import lasting_state, rounds_for
 from tare.results.statistics.series import good_series
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame

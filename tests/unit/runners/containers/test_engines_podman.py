@@ -124,7 +124,10 @@ def test_nothing_lingers_below_a_process_without_children():
     [
         ("Error: writing blob: storing blob: no space left on device", "free some disk space"),
         ("Error: writing blob: disk quota exceeded", "free some disk space"),
-        ("Error: the specified runroot is longer than 50 characters", "set TARE_WORKDIR to a folder with a shorter path"),
+        (
+            "Error: the specified runroot is longer than 50 characters",
+            "set TARE_WORKDIR to a folder with a shorter path",
+        ),
         ("Error: payload does not match any of the supported image formats", ""),
     ],
 )
