@@ -22,7 +22,7 @@ from tare.results.said import listed, say
 from tare.results.scratch import dead_folders, taken
 from tare.results.statistics.phrases import count
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups.files import remove_group
+from tare.runners.host.cgroups.files import groups_of, remove_group
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import mounts_below, unmount
 from tare.runners.host.owners import (
@@ -295,9 +295,7 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
 def _look(owner: Owner) -> Leftover:
     workdir = Path(owner.workdir)
     named = Path("/run/netns")
-    cgroups = []
-    for top in _cgroups_of(owner):
-        cgroups += [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+    cgroups = [folder for top in _cgroups_of(owner) for folder in groups_of(top)]
     ours = _is_ours(workdir, owner)
     return Leftover(
         owner,

@@ -215,8 +215,9 @@ class Agenda(msgspec.Struct):
         known = self._foreseen.get(account.unit)
         if known is None or known[0] != account.blocks:
             most = account.unit.most_blocks
-            presumed = PRESUMED_DUETS if account.unit.duet else PRESUMED_BLOCKS
-            single = math.sqrt(presumed) * math.log1p(PRESUMED_PRECISION) / math.log1p(self.aim)
+            single = (
+                math.sqrt(_presumed(account.unit)) * math.log1p(PRESUMED_PRECISION) / math.log1p(self.aim)
+            )
             ends = futures(account.spreads(self.aim), single, account.blocks, account.fewest)
             known = account.blocks, ends if most is None else tuple(min(one, most) for one in ends)
             self._foreseen[account.unit] = known
@@ -254,8 +255,7 @@ class Agenda(msgspec.Struct):
             pilot = max(MODES[self.plan.mode].pilot_blocks, account.fewest)
             least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
         now, later = account.ratios(self.aim), account.later_ratios(self.aim)
-        presumed = PRESUMED_DUETS if unit.duet else PRESUMED_BLOCKS
-        return Candidate(unit.name, now, account.blocks, seconds, least, presumed, later)
+        return Candidate(unit.name, now, account.blocks, seconds, least, _presumed(unit), later)
 
     def _block_seconds(self, unit: Unit) -> float:
         account = self.ledger.accounts[unit]
@@ -297,3 +297,8 @@ class Agenda(msgspec.Struct):
     def _why_over(self) -> Ending:
         accounts = self.ledger.accounts.values()
         return "decided" if all(one.decided(self.aim) for one in accounts) else "exhausted"
+
+
+def _presumed(unit: Unit) -> int:
+    """Return the blocks that a unit's answers are presumed to need as long as nothing is known of them."""
+    return PRESUMED_DUETS if unit.duet else PRESUMED_BLOCKS

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import Command, run_aside
 from tare.results.record import BASE, INSTRUCTIONS_CALLGRIND, INSTRUCTIONS_USER
 from tare.results.said import listed, say
@@ -106,7 +105,7 @@ def _counted(
     """Run the command, and add its counts or the reason why there are none."""
     try:
         with provisioned.runner(BASE).open() as place:
-            site = Site(provisioned.image_of(BASE), place.root, place.scratch, provisioned.limits.cpus)
+            site = provisioned.site(BASE, place)
             run_aside(place, command.before(site), say("count.not_prepared", "it could not be prepared"))
             job = replace(command.job(site, 0.0), timeout_seconds=TIMEOUT_SECONDS)
             counts = tuple(

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from tare.bench.campaign.duet import together
 from tare.bench.own.definition import Definition
-from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import Command
 from tare.results.said import say, shown
 from tare.runners.errors import PlaceFailure, TareError
@@ -136,8 +135,7 @@ def _median(of_runs: Iterable[float]) -> float:
 def _opened(stack: ExitStack, case: Case, provisioned: Provisioned) -> _Trying:
     command, key = cast("Command", case.workload), case.runner
     place = stack.enter_context(provisioned.runner(key).open())
-    site = Site(provisioned.image_of(key), place.root, place.scratch, provisioned.limits.cpus)
-    return _Trying(command, place, command.job(site, 0.0))
+    return _Trying(command, place, command.job(provisioned.site(key, place), 0.0))
 
 
 def _computing(result: JobResult) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from tare.bench.campaign.precision import Precision
 from tare.bench.campaign.scheduler import reached
-from tare.bench.planning.modes import MODES
+from tare.bench.planning.modes import MODES, PRECISE_SHARE
 from tare.results.record import StreamTime
 from tare.results.statistics.lasting import rounds_for
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.units import Unit
     from tare.results.record import Trial
-
-PRECISE_SHARE = 4
-"""Threshold over the half-width that is aimed at where versions are compared; see :mod:`tare.bench.commands.ab`."""
 
 BARREN_BLOCKS = 3
 """Blocks in a row without two good trials after which a unit is given no more: there is nothing to compare."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tare.bench.measurable import allowed_cpus
+from tare.bench.planning.plan import PERIOD
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 def block_cpus(slot: Slot, limits: Limits) -> frozenset[int]:
     """Return the CPUs that the jobs of a block are kept on: one, or all for a workload that uses all.
 
-    Every four blocks have the next CPU of those that the limits allow, so that none of them has a say in all blocks, nor in all
+    Every :data:`PERIOD` blocks have the next CPU of those that the limits allow, so that none of them has a say in all blocks, nor in all
     that hold the base's second measurement, nor in all of a workload's duets, which may have every other number.
     """
     allowed = sorted(allowed_cpus(limits))
     if cast("Workload", slot.case.workload).duet == "all":
         return frozenset(allowed)
-    return frozenset({allowed[slot.block // 4 % len(allowed)]})
+    return frozenset({allowed[slot.block // PERIOD % len(allowed)]})
 
 
 def pin(place: Place, cpus: frozenset[int]) -> None:

@@ -15,6 +15,7 @@ from tare.bench.campaign.sampling import IN_IMAGE as PROFILER
 from tare.bench.campaign.sampling import py_spy
 from tare.bench.measurable import CrowdSettings
 from tare.bench.planning.variants import SIGN
+from tare.bench.workloads.base import Site
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tare.runners.context import Runner
     from tare.runners.images.external import ExternalImage
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, Probe
+    from tare.runners.model import Limits, Place, Probe
     from tare.runners.undoing import UndoLog
 
 
@@ -94,6 +95,10 @@ class Provisioned(msgspec.Struct, frozen=True):
         """Tell whether the runner of a case's key could be prepared; true of runners that were not probed."""
         probe = self.bench.probes.get(key.removesuffix(CONTROL_SUFFIX))
         return probe is None or probe.ok
+
+    def site(self, key: str, place: Place) -> Site:
+        """Describe a place of the runner of a case's key to workloads."""
+        return Site(self.image_of(key), place.root, place.scratch, self.limits.cpus)
 
     def image_of(self, key: str) -> Image:
         """Return the image that the runner of a case's key was prepared with."""

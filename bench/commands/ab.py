@@ -111,12 +111,12 @@ def _request(arguments: argparse.Namespace) -> Request:
     Raises:
         UsageError: neither is asked for, or both.
     """
-    from tare.results.record import BASE as BARE  # noqa: PLC0415 - options are declared without it
+    from tare.bench.planning.modes import PRECISE_SHARE  # noqa: PLC0415 - options are declared without it
+    from tare.results.record import BASE as BARE  # noqa: PLC0415
 
     request = with_own(request_from(arguments), arguments)
     if request.settings.run.precision is None:
-        # So narrow an interval shows equality, and differences from one and a half times the threshold on.
-        request = request.with_run(precision=output.thresholds_from(arguments).default / 4)
+        request = request.with_run(precision=output.thresholds_from(arguments).default / PRECISE_SHARE)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
         raise UsageError(say(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Refusal, Skip
 from tare.bench.planning.modes import EMULATED_IF_NAMED, EMULATED_QUICKLY, LEAST_OPENINGS, is_planned
-from tare.bench.planning.plan import BASE_VARIANT, Plan
+from tare.bench.planning.plan import BASE_VARIANT, PERIOD, Plan
 from tare.bench.workloads.command import FAMILY as COMMAND_FAMILY
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.results.said import say
@@ -169,8 +169,8 @@ def _counted_seconds(plan: Plan, blocks: int, estimates: Estimates) -> float:
         wanted = min(blocks, unit.most_blocks or blocks)
         costs = [
             estimates.block(replace(unit, cases=tuple(plan.block(unit, number))), plan.job_seconds)
-            for number in range(min(wanted, 4))
-        ]  # what a block holds recurs after four
-        seconds += sum(costs[number % 4] for number in range(wanted))
+            for number in range(min(wanted, PERIOD))
+        ]
+        seconds += sum(costs[number % PERIOD] for number in range(wanted))
     visits = {key: estimates.opening(key) for unit in plan.units() if unit.visiting for key in unit.kept}
     return seconds + min(blocks, LEAST_OPENINGS) * sum(visits.values())

@@ -42,6 +42,10 @@ class Mode(msgspec.Struct, frozen=True):
 WARMUP_SHARE = 0.1
 """Length of a warm-up job relative to a measured one: loading programs and files does not take longer in long jobs."""
 
+PRECISE_SHARE = 4
+"""Threshold over the half-width that is aimed at where versions are compared: so narrow an interval shows equality, and
+differences from one and a half times the threshold on."""
+
 FULL_BLOCKS = 45
 """Blocks of each cheap workload before the scheduler compares anything, where they take little of the budget: with fewer,
 no difference of the default threshold is called."""

@@ -31,6 +31,10 @@ T = TypeVar("T")
 BASE_VARIANT = "@base"
 """End of a runner's key where it is measured in two variants: the base variant is measured twice."""
 
+PERIOD = 4
+"""Numbers of blocks after which what differs between them recurs: in the first half of these the base's second measurement is in
+them. An even half of an even number, because a workload's duets and its other blocks may have every other number."""
+
 FEWEST_TO_HALVE = 20
 """Blocks asked for from which on half of them, 10 pairs, are enough for the noise floor."""
 
@@ -104,8 +108,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """List the cases of one block in the order in which they are measured.
 
         The base's second measurement is in half of them, unless few blocks were asked for: the noise floor is known
-        well enough by then, and what is compared gets the time. It is in two of four in a row, because a workload's duets
-        and its other blocks may have every other number.
+        well enough by then, and what is compared gets the time. See :data:`PERIOD`.
         """
         cases = [case for case in unit.cases if self._in_block(case, unit, number)]
         return self.order(f"block {number} of {unit.name}", cases)
@@ -113,7 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def _in_block(self, case: Case, unit: Unit, number: int) -> bool:
         few = self.blocks is not None and self.blocks < FEWEST_TO_HALVE
         everywhere = self.control_everywhere or few or unit.kind == "experiment"
-        return everywhere or not case.control or not unit.compared or number // 2 % 2 == 0
+        return everywhere or not case.control or not unit.compared or number % PERIOD < PERIOD // 2
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
         """Keep only some of the cases, each (workload, runner key).

@@ -21,7 +21,7 @@ from tare.results.said import say
 from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
-from tare.runners.host.cgroups.files import remove_group
+from tare.runners.host.cgroups.files import groups_of, remove_group
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.endings import last_words
 from tare.runners.host.trees import discard_tree
@@ -334,7 +334,7 @@ def _tops(controller: str = "", version: int = 0) -> list[Path]:
 def _remove_cgroups(run: str) -> None:
     """Remove the cgroups below Podman's parent, but those that the runner of another network still uses."""
     for top in _tops():
-        for folder, _, _ in os.walk(top / f"tare-{run}" / _SHARED, topdown=False):
+        for folder in groups_of(top / f"tare-{run}" / _SHARED):
             with suppress(OSError):  # those in use go with the run
-                remove_group(Path(folder))
+                remove_group(folder)
     Cgroups.detect().remove_run(run)

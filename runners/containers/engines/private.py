@@ -25,7 +25,7 @@ from tare.results.said import say
 from tare.results.storage.atomic import write_whole
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups.files import remove_group
+from tare.runners.host.cgroups.files import groups_of, remove_group
 from tare.runners.host.cgroups.group import UNIFIED
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import last_lines, mounts_below, read_object, unmount
@@ -353,7 +353,7 @@ class PrivateDocker(msgspec.Struct, frozen=True):
         found = []
         for top in _tops():
             for name in (self.name, f"{self.name}-daemon"):
-                found += [Path(folder) for folder, _, _ in os.walk(top / name, topdown=False)]
+                found += groups_of(top / name)
         return found
 
 

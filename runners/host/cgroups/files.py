@@ -47,9 +47,9 @@ def write(file: Path | str, text: str) -> None:
         os.close(descriptor)
 
 
-def groups_within(folder: Path) -> list[Path]:
-    """List the control groups below one, each before those that it is in; empty if there is no such group."""
-    return [Path(path) for path, _, _ in os.walk(str(folder), topdown=False) if path != str(folder)]
+def groups_of(folder: Path) -> list[Path]:
+    """List a control group and those within it, each before those that it is in; empty if there is no such group."""
+    return [Path(path) for path, _, _ in os.walk(str(folder), topdown=False)]
 
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.said import listed, say
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.cgroups.files import groups_within, read, remove_group, write
+from tare.runners.host.cgroups.files import groups_of, read, remove_group, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,7 +86,7 @@ class Cgroup:
         """List the processes in it, and in groups that were made within it, as our pid namespace numbers them."""
         found: set[int] = set()
         for folder in self.all_folders:
-            for each in (folder, *groups_within(folder)):
+            for each in groups_of(folder):
                 with suppress(OSError):
                     found |= {int(line) for line in (each / "cgroup.procs").read_text("ascii").split()}
         return found - {0}
@@ -123,7 +123,7 @@ class Cgroup:
                 remove_group(folder)
             except OSError:
                 try:
-                    for each in (*groups_within(folder), folder):
+                    for each in (*groups_of(folder)[:-1], folder):
                         remove_group(each, timeout_seconds)
                 except OSError:
                     left.append(folder)
